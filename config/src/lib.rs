@@ -1,0 +1,32 @@
+//! One typed configuration: file < environment < flag, validated before a port is bound.
+//!
+//! `node` loads it once with [`load`] and hands each part its own section by value; nobody reads the
+//! environment later. Where the file lies and which flags exist is `node`'s business.
+
+pub mod sections;
+
+mod check;
+mod conflict;
+mod environment;
+mod error;
+mod file;
+mod keys;
+mod load;
+mod nearest;
+mod schema;
+mod show;
+mod source;
+
+pub use error::ConfigError;
+pub use keys::{KEYS, Key, Kind};
+pub use load::{Loaded, Override, load};
+pub use schema::schema;
+pub use sections::{
+    ApiConfig, Config, EngineConfig, GatewayConfig, Isolation, LimitsConfig, LogConfig, ModelConfig,
+    RestartConfig, RoutingConfig, ShutdownConfig, TurnConfig,
+};
+pub use show::{show_json, show_toml};
+pub use source::Source;
+
+/// A configuration file with every key at its default and the reason for it.
+pub const EXAMPLE: &str = include_str!("../examples/pomona.toml");
