@@ -1,0 +1,158 @@
+//! Every way to fail, named once.
+//!
+//! A cause has a stable code (metric label and API code), says whether another try can help, and what to
+//! tell a person. It knows no HTTP: the gateway maps it.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a turn, a model or a replica failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Nobody serves this model.
+    #[error("model `{model}` is not served here; known: {}", known.join(", "))]
+    UnknownModel {
+        /// What was asked for.
+        model: String,
+        /// What could be asked for.
+        known: Vec<String>,
+    },
+    /// A parameter of the request is wrong.
+    #[error("{parameter}: {message}")]
+    InvalidRequest {
+        /// The field, as the client wrote it.
+        parameter: String,
+        /// Names the value and the allowed range.
+        message: String,
+    },
+    /// The prompt leaves no room for an answer.
+    #[error("the prompt has {prompt_tokens} tokens and the context of this model holds {context_tokens}, answer included")]
+    ContextExceeded {
+        /// Tokens of the prompt.
+        prompt_tokens: u32,
+        /// Tokens of the context.
+        context_tokens: u32,
+    },
+    /// The chat template refused the conversation, or did not end.
+    #[error("the chat template of this model failed: {message}")]
+    Template {
+        /// What the template engine said.
+        message: String,
+    },
+    /// Every place and every waiting place is taken.
+    #[error("all replicas are busy and {waiting} turns wait already (limit {limit}); retry after {retry_after_s} s")]
+    Overloaded {
+        /// Turns that wait.
+        waiting: u32,
+        /// How many may.
+        limit: u32,
+        /// When a retry makes sense, in seconds.
+        retry_after_s: u32,
+    },
+    /// The turn took longer than it may.
+    #[error("the turn exceeded its limit of {limit_ms} ms while {phase}")]
+    DeadlineExceeded {
+        /// The limit, in milliseconds.
+        limit_ms: u64,
+        /// What it was doing: `queued`, `prefilling` or `generating`.
+        phase: String,
+    },
+    /// The model could not be loaded, or its replica gave up restarting.
+    #[error("model `{model}` cannot be served: {message}")]
+    ModelUnavailable {
+        /// The model.
+        model: String,
+        /// Why.
+        message: String,
+    },
+    /// The engine process ended or its stream broke.
+    #[error("the engine was lost: {message}")]
+    EngineLost {
+        /// What was seen.
+        message: String,
+    },
+    /// The engine made no progress within its budget.
+    #[error("the engine made no step for {waited_ms} ms (limit {limit_ms} ms)")]
+    EngineStalled {
+        /// How long it stood still.
+        waited_ms: u64,
+        /// How long it may.
+        limit_ms: u64,
+    },
+    /// The engine said something that breaks the protocol.
+    #[error("the engine broke the protocol: {message}")]
+    Protocol {
+        /// What it was.
+        message: String,
+    },
+    /// All tries were used up.
+    #[error("gave up after {attempts} attempts; the last one: {last}")]
+    AttemptsExhausted {
+        /// How many tries there were.
+        attempts: u32,
+        /// How the last one ended.
+        last: Box<Cause>,
+    },
+    /// The KV memory cannot hold this turn.
+    #[error("the turn needs {needed} KV blocks and the engine has {total}")]
+    KvExhausted {
+        /// Blocks that the turn needs.
+        needed: u32,
+        /// Blocks in all.
+        total: u32,
+    },
+    /// Somebody cancelled the turn.
+    #[error("the turn was cancelled")]
+    Cancelled,
+    /// The process is going down.
+    #[error("this gateway is shutting down")]
+    ShuttingDown,
+    /// A defect of ours.
+    #[error("internal error: {message}")]
+    Internal {
+        /// What was seen; never a prompt or an answer.
+        message: String,
+    },
+}
+
+impl Cause {
+    /// The stable name: API code and metric label.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Cause::UnknownModel { .. } => "model_not_found",
+            Cause::InvalidRequest { .. } => "invalid_request",
+            Cause::ContextExceeded { .. } => "context_length_exceeded",
+            Cause::Template { .. } => "chat_template_failed",
+            Cause::Overloaded { .. } => "overloaded",
+            Cause::DeadlineExceeded { .. } => "deadline_exceeded",
+            Cause::ModelUnavailable { .. } => "model_unavailable",
+            Cause::EngineLost { .. } => "engine_lost",
+            Cause::EngineStalled { .. } => "engine_stalled",
+            Cause::Protocol { .. } => "protocol_error",
+            Cause::AttemptsExhausted { .. } => "attempts_exhausted",
+            Cause::KvExhausted { .. } => "kv_exhausted",
+            Cause::Cancelled => "cancelled",
+            Cause::ShuttingDown => "shutting_down",
+            Cause::Internal { .. } => "internal_error",
+        }
+    }
+
+    /// Whether the same turn may succeed on another try or elsewhere.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Cause::EngineLost { .. } | Cause::EngineStalled { .. } | Cause::Protocol { .. } => true,
+            Cause::UnknownModel { .. }
+            | Cause::InvalidRequest { .. }
+            | Cause::ContextExceeded { .. }
+            | Cause::Template { .. }
+            | Cause::Overloaded { .. }
+            | Cause::DeadlineExceeded { .. }
+            | Cause::ModelUnavailable { .. }
+            | Cause::AttemptsExhausted { .. }
+            | Cause::KvExhausted { .. }
+            | Cause::Cancelled
+            | Cause::ShuttingDown
+            | Cause::Internal { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What a turn answers. Each stream of events ends with exactly one [`TurnEvent::Finished`] or
+//! [`TurnEvent::Failed`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::Cause;
+
+/// One frame of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnEvent {
+    /// The turn waits; sent again when the number changes.
+    Queued {
+        /// Turns that will be served before this one.
+        ahead: u32,
+    },
+    /// The prompt was accepted: rendered, tokenised and found to fit. Comes once per attempt, before any token.
+    Started {
+        /// Tokens of the prompt.
+        prompt_tokens: u32,
+        /// Prompt tokens whose KV was found in the prefix tree and need no prefill.
+        cached_tokens: u32,
+    },
+    /// The next tokens of the answer.
+    Tokens {
+        /// Index in the answer of the first id, so that a receiver can prove that nothing is missing or twice.
+        first: u32,
+        /// The token ids, at least one.
+        ids: Vec<u32>,
+        /// Text that became certain with these ids; may be empty while a character or a stop string is
+        /// undecided. It follows from the ids up to here alone, however frames are cut.
+        text: String,
+        /// One per id when the request asked for them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        logprobs: Vec<TokenLogprob>,
+    },
+    /// The answer is complete.
+    Finished {
+        /// Why it ended.
+        reason: FinishReason,
+        /// Text that was held back until the end was certain; it belongs behind the last token's.
+        text: String,
+        /// What was used.
+        usage: Usage,
+    },
+    /// The turn cannot be completed (by this attempt).
+    Failed {
+        /// What went wrong.
+        cause: Cause,
+    },
+}
+
+impl TurnEvent {
+    /// Whether nothing may follow.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, TurnEvent::Finished { .. } | TurnEvent::Failed { .. })
+    }
+}
+
+/// Why an answer is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model ended it, or a stop string was met.
+    Stop,
+    /// `max_tokens` or the context was reached.
+    Length,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+/// Tokens used by a turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the prompt, cached ones included.
+    pub prompt_tokens: u32,
+    /// Prompt tokens served from the prefix tree.
+    pub cached_tokens: u32,
+    /// Tokens of the answer, resumed ones included.
+    pub completion_tokens: u32,
+}
+
+/// How likely a chosen token was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenLogprob {
+    /// The chosen token and its natural-log probability under the model, before temperature and truncation.
+    pub chosen: TopLogprob,
+    /// The likeliest alternatives, best first; the chosen one is among them when it is likely enough.
+    pub top: Vec<TopLogprob>,
+}
+
+/// A token and how likely it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TopLogprob {
+    /// The token.
+    pub id: u32,
+    /// The bytes it stands for; may be part of a character.
+    pub bytes: Vec<u8>,
+    /// Natural logarithm of the probability, at most 0.
+    pub logprob: f32,
+}

@@ -1,0 +1,109 @@
+//! Ids are newtypes, so that a turn never passes for a replica.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// One question and its answer, unique in the cluster. Shown as `turn_` and 32 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TurnId(pub u128);
+
+impl fmt::Display for TurnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "turn_{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for TurnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why a text is not an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is no {kind}: expected {expected}")]
+pub struct IdError {
+    given: String,
+    kind: &'static str,
+    expected: &'static str,
+}
+
+impl FromStr for TurnId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let hex = text.strip_prefix("turn_").filter(|hex| hex.len() == 32);
+        hex.and_then(|hex| u128::from_str_radix(hex, 16).ok()).map(TurnId).ok_or_else(|| IdError {
+            given: text.chars().take(64).collect(),
+            kind: "turn id",
+            expected: "turn_ and 32 hex digits",
+        })
+    }
+}
+
+macro_rules! name_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+    };
+}
+
+name_id!(
+    /// What a client calls a model, `sprout` for instance.
+    ModelId
+);
+name_id!(
+    /// A machine of the cluster, by its stable name.
+    NodeId
+);
+
+/// One loaded copy of a model on one node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ReplicaId {
+    /// The node whose engine process holds the weights.
+    pub node: NodeId,
+    /// The model that it serves.
+    pub model: ModelId,
+    /// Counts the engine processes of this replica; a restart is a new incarnation.
+    pub incarnation: u64,
+}
+
+impl fmt::Display for ReplicaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}#{}", self.node, self.model, self.incarnation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_id_reads_back_as_it_was_shown() {
+        let id = TurnId(0xfeed_0000_0000_0000_0000_0000_0000_0042);
+        assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn a_foreign_text_is_no_turn_id() {
+        for text in ["", "turn_", "turn_zz", "call_00000000000000000000000000000042", "turn_042"] {
+            assert!(text.parse::<TurnId>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Limits that both ends of a wire must agree on. What an admin may choose lives in the `config` crate.
+
+/// Largest event frame, in bytes: 20 alternatives for each of a few tokens fit; a doubled limit only
+/// doubles what one slow reader can pin.
+pub const EVENT_FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Largest request frame, in bytes: the longest prompt that a context of a million tokens can hold.
+pub const REQUEST_FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Stop strings per turn. OpenAI allows 4; matching stays cheap well beyond that.
+pub const STOP_STRINGS_MAX: usize = 16;
+/// Bytes of one stop string: text up to this length may be held back.
+pub const STOP_STRING_BYTES_MAX: usize = 256;
+/// Entries of `logit_bias`, as many as OpenAI's API takes.
+pub const LOGIT_BIAS_MAX: usize = 300;
+/// Alternatives reported per token, as in OpenAI's API.
+pub const TOP_LOGPROBS_MAX: u8 = 20;
+/// Step samples carried by one engine report; more are counted, not carried.
+pub const STEP_SAMPLES_MAX: usize = 1024;
