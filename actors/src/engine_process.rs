@@ -1,0 +1,238 @@
+//! One engine process and what it says of itself: spawn, watch, kill. Owned by a Model actor, which hears
+//! everything as [`EngineEvent`]s and ends the process by dropping this.
+//!
+//! The process gets our end of a pipe as its standard input and ends when that closes, so not even `kill -9`
+//! of this node leaves an engine behind.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use pomona_config::Isolation;
+use pomona_protocol::limits::EVENT_FRAME_BYTES_MAX;
+use pomona_protocol::{Cause, EngineReport, FrameDecoder, Open, encode_frame};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::shared::Shared;
+
+/// Between tries to reach the socket of an engine that is starting.
+const CONNECT_PAUSE: Duration = Duration::from_millis(5);
+/// For a process to end by itself after its stream did, before it is killed.
+const EXIT_GRACE: Duration = Duration::from_millis(500);
+/// Longest line of an engine's standard error that is passed on.
+const LOG_LINE_BYTES_MAX: u64 = 4096;
+
+/// What a Model hears of its engine.
+#[derive(Debug)]
+pub(crate) enum EngineEvent {
+    /// It reported.
+    Report(EngineReport),
+    /// It is gone; nothing follows.
+    Ended(Cause),
+}
+
+pub(crate) struct EngineProcess {
+    socket: PathBuf,
+    pid: Arc<AtomicU32>,
+    kill: CancellationToken,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl EngineProcess {
+    /// Starts an engine and tells about it until it ended.
+    pub(crate) fn start(
+        shared: &Arc<Shared>,
+        incarnation: u64,
+        tell: impl Fn(EngineEvent) + Send + Sync + 'static,
+    ) -> Self {
+        let socket = shared.run_dir.join(format!("engine-{incarnation}.sock"));
+        let pid = Arc::new(AtomicU32::new(0));
+        let kill = CancellationToken::new();
+        let run = run(Arc::clone(shared), socket.clone(), Arc::clone(&pid), kill.clone(), tell);
+        Self { socket, pid, kill, _task: AbortOnDropHandle::new(tokio::spawn(run)) }
+    }
+
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Process id, when the engine is a process and runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0)
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill(&self) {
+        self.kill.cancel();
+    }
+}
+
+async fn run(
+    shared: Arc<Shared>,
+    socket: PathBuf,
+    pid: Arc<AtomicU32>,
+    kill: CancellationToken,
+    tell: impl Fn(EngineEvent) + Send + Sync + 'static,
+) {
+    let _ = std::fs::remove_file(&socket);
+    let cause = match shared.engine.isolation {
+        Isolation::Process => match command(&shared, &socket).spawn() {
+            Ok(child) => {
+                pid.store(child.id().unwrap_or(0), Ordering::Relaxed);
+                let cause = run_process(&shared, child, &socket, &kill, &tell).await;
+                pid.store(0, Ordering::Relaxed);
+                cause
+            }
+            Err(error) => Cause::EngineLost { message: format!("the engine process did not start: {error}") },
+        },
+        Isolation::Thread => run_thread(&shared, &socket, &kill, &tell).await,
+    };
+    let _ = std::fs::remove_file(&socket);
+    tell(EngineEvent::Ended(cause));
+}
+
+fn command(shared: &Shared, socket: &Path) -> Command {
+    let mut command = match shared.engine.command.split_first() {
+        Some((program, arguments)) => {
+            let mut command = Command::new(program);
+            command.args(arguments);
+            command
+        }
+        None => {
+            let mut command = Command::new(std::env::current_exe().unwrap_or_else(|_| PathBuf::from("pomona")));
+            command.arg("engine");
+            command
+        }
+    };
+    let engine = serde_json::to_string(&shared.engine).unwrap_or_default();
+    command.arg("--socket").arg(socket).arg("--model-dir").arg(&shared.model_dir);
+    command.arg("--model-id").arg(&shared.model_id.0).arg("--engine-json").arg(engine);
+    // A signal from the terminal is for the node, which ends its engines itself.
+    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+async fn run_process(
+    shared: &Shared,
+    mut child: Child,
+    socket: &Path,
+    kill: &CancellationToken,
+    tell: &(impl Fn(EngineEvent) + Sync),
+) -> Cause {
+    let _lifeline = child.stdin.take();
+    let log = child.stderr.take().map(|stderr| AbortOnDropHandle::new(tokio::spawn(forward_log(stderr))));
+    let watched = tokio::select! {
+        watched = watch(shared, socket, tell) => watched,
+        status = child.wait() => format!("its process ended: {}", describe(status)),
+        () = kill.cancelled() => "it was killed".to_owned(),
+    };
+    if kill.is_cancelled() || tokio::time::timeout(EXIT_GRACE, child.wait()).await.is_err() {
+        let _ = child.start_kill();
+    }
+    let status = child.wait().await;
+    if let Some(log) = log {
+        // What it said last is what a person wants to read.
+        let _ = tokio::time::timeout(EXIT_GRACE, log).await;
+    }
+    Cause::EngineLost { message: format!("{watched} ({})", describe(status)) }
+}
+
+async fn run_thread(
+    shared: &Shared,
+    socket: &Path,
+    kill: &CancellationToken,
+    tell: &(impl Fn(EngineEvent) + Sync),
+) -> Cause {
+    let engine = pomona_engine::serve::EngineProcess {
+        socket: socket.to_owned(),
+        model_dir: shared.model_dir.clone(),
+        model_id: shared.model_id.0.clone(),
+        engine: shared.engine.clone(),
+    };
+    let _thread = match pomona_engine::serve::spawn_in_thread(engine) {
+        Ok(thread) => thread,
+        Err(error) => return Cause::EngineLost { message: format!("the engine thread did not start: {error}") },
+    };
+    let message = tokio::select! {
+        watched = watch(shared, socket, tell) => watched,
+        () = kill.cancelled() => "it was killed".to_owned(),
+    };
+    Cause::EngineLost { message }
+}
+
+/// Passes reports on until the engine stops reporting; says how that ended.
+async fn watch(shared: &Shared, socket: &Path, tell: &(impl Fn(EngineEvent) + Sync)) -> String {
+    let load_timeout = Duration::from_millis(shared.model.load_timeout_ms);
+    let Ok(mut stream) = tokio::time::timeout(load_timeout, connect(socket)).await else {
+        return format!("it did not open its socket within {} ms", shared.model.load_timeout_ms);
+    };
+    let mut open = BytesMut::new();
+    if let Err(error) = encode_frame(&Open::Watch, &mut open, EVENT_FRAME_BYTES_MAX) {
+        return error.to_string();
+    }
+    if let Err(error) = stream.write_all(&open).await {
+        return format!("its socket failed: {error}");
+    }
+    let mut decoder = FrameDecoder::<EngineReport>::new(EVENT_FRAME_BYTES_MAX);
+    let mut load_until = Some(tokio::time::Instant::now() + load_timeout);
+    loop {
+        let read = stream.read_buf(decoder.buffer());
+        let read = match load_until {
+            Some(until) => match tokio::time::timeout_at(until, read).await {
+                Ok(read) => read,
+                Err(_) => return format!("it did not load within {} ms", shared.model.load_timeout_ms),
+            },
+            None => read.await,
+        };
+        match read {
+            Ok(0) => return "its watch stream ended".to_owned(),
+            Ok(_) => {}
+            Err(error) => return format!("its watch stream failed: {error}"),
+        }
+        loop {
+            match decoder.next_frame() {
+                Ok(Some(report)) => {
+                    if matches!(report, EngineReport::Ready { .. }) {
+                        load_until = None;
+                    }
+                    tell(EngineEvent::Report(report));
+                }
+                Ok(None) => break,
+                Err(error) => return format!("its watch stream broke the protocol: {error}"),
+            }
+        }
+    }
+}
+
+async fn connect(socket: &Path) -> UnixStream {
+    loop {
+        if let Ok(stream) = UnixStream::connect(socket).await {
+            return stream;
+        }
+        tokio::time::sleep(CONNECT_PAUSE).await;
+    }
+}
+
+/// Passes the engine's own log on; it carries no text of prompts or answers.
+async fn forward_log(stderr: impl AsyncRead + Unpin) {
+    let mut stderr = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match (&mut stderr).take(LOG_LINE_BYTES_MAX).read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => tracing::info!(target: "engine", "{}", String::from_utf8_lossy(&line).trim_end()),
+        }
+    }
+}
+
+fn describe(status: std::io::Result<std::process::ExitStatus>) -> String {
+    status.map_or_else(|error| error.to_string(), |status| status.to_string())
+}

@@ -1,0 +1,32 @@
+//! The ractor shells: each actor receives, asks `cluster` what to do, and does it.
+//!
+//! ```text
+//! Root
+//! ├── Router            answers "which replica?"                 (cluster::admission)
+//! ├── Models
+//! │   └── Model         one per replica: owns an engine process  (cluster::{health, restart})
+//! └── Clients
+//!     └── Client        one per connection
+//!         └── Turn      one per running turn                     (cluster::turn)
+//!             └── attempt   a task that pumps one stream         (cluster::ledger)
+//! ```
+//! Commands go through mailboxes, few and small; tokens go from the attempt to the client through a bounded
+//! channel, beside all mailboxes.
+
+pub mod api;
+pub mod observer;
+
+mod attempt;
+mod client;
+mod engine_link;
+mod engine_process;
+mod model;
+mod models;
+mod place;
+mod root;
+mod router;
+mod shared;
+mod turn;
+
+pub use api::{Client, Handle, Parts, StartError, System, TurnStream};
+pub use observer::{Observation, Observer, Unobserved};

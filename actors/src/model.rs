@@ -1,0 +1,223 @@
+//! One replica: owns an engine process, watches its steps, and starts it again when it is lost or stuck.
+//! Spawned and restarted by Models; when it ends, its engine ends.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pomona_cluster::admission::Input;
+use pomona_cluster::health::{Health, StepBudget};
+use pomona_cluster::restart::{Decision, Restarts};
+use pomona_protocol::{Cause, EngineReport, ModelCard, ReplicaId, ReplicaState, ReplicaStatus};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+
+use crate::engine_link::EngineLink;
+use crate::engine_process::{EngineEvent, EngineProcess};
+use crate::observer::Observation;
+use crate::router::RouterMessage;
+use crate::shared::{Readiness, Shared, jitter};
+
+/// How often health is judged; a fraction of the shortest step budget.
+const TICK: Duration = Duration::from_millis(50);
+
+pub(crate) enum ModelMessage {
+    /// The engine of this incarnation said or did something.
+    Engine { incarnation: u64, event: EngineEvent },
+    /// Time has passed.
+    Tick,
+    /// The pause before the next incarnation is over.
+    Start,
+    /// Tell the router again.
+    Announce,
+    /// Replies with the state.
+    Observe(RpcReplyPort<ReplicaStatus>),
+}
+
+pub(crate) struct Model;
+
+pub(crate) struct ModelState {
+    shared: Arc<Shared>,
+    incarnation: u64,
+    state: ReplicaState,
+    process: Option<EngineProcess>,
+    link: Option<Arc<EngineLink>>,
+    health: Option<Health>,
+    /// Why health had the engine killed, until its end is reported.
+    killed_for: Option<Cause>,
+    restarts: Restarts,
+    card: Option<ModelCard>,
+    error: Option<String>,
+}
+
+impl ModelState {
+    fn replica(&self) -> ReplicaId {
+        ReplicaId {
+            node: self.shared.node.clone(),
+            model: self.shared.model_id.clone(),
+            incarnation: self.incarnation,
+        }
+    }
+
+    fn start(&mut self, myself: &ActorRef<ModelMessage>) {
+        self.incarnation += 1;
+        self.state = ReplicaState::Loading;
+        let incarnation = self.incarnation;
+        let model = myself.clone();
+        let tell = move |event| drop(model.cast(ModelMessage::Engine { incarnation, event }));
+        self.process = Some(EngineProcess::start(&self.shared, incarnation, tell));
+    }
+
+    fn announce(&self) {
+        let model = self.shared.model_id.clone();
+        let (replica, link) = (self.replica(), self.link.clone());
+        self.shared.tell_router(match (self.state, link) {
+            (ReplicaState::Ready, Some(link)) => RouterMessage::ReplicaUp { replica, link },
+            (ReplicaState::Failed, _) => {
+                let message = self.error.clone().unwrap_or_default();
+                RouterMessage::Decide(Input::ModelGone { model, message })
+            }
+            _ => RouterMessage::Decide(Input::ModelWanted { model }),
+        });
+    }
+
+    fn on_engine(&mut self, myself: &ActorRef<ModelMessage>, event: EngineEvent) {
+        match event {
+            EngineEvent::Report(EngineReport::Ready { card, load_ms }) => self.on_ready(card, load_ms),
+            EngineEvent::Report(EngineReport::Load(load)) => {
+                if let Some(health) = &mut self.health {
+                    health.on_report(&load, Instant::now());
+                }
+                self.shared.observe(Observation::EngineLoad(&load));
+            }
+            EngineEvent::Report(EngineReport::Loading { .. }) => {}
+            // A model that cannot be loaded will not load the next time either.
+            EngineEvent::Report(EngineReport::Failed { cause }) => self.give_up(cause),
+            EngineEvent::Ended(cause) => self.on_end(myself, cause),
+        }
+    }
+
+    fn on_ready(&mut self, card: ModelCard, load_ms: u64) {
+        let Some(process) = &self.process else { return };
+        tracing::info!(replica = %self.replica(), load_ms, pid = process.pid(), "replica is ready");
+        let budget = StepBudget {
+            base: Duration::from_millis(self.shared.model.step_timeout_ms),
+            per_prefill_token: Duration::from_millis(self.shared.model.step_timeout_per_prefill_token_ms),
+        };
+        self.health = Some(Health::new(budget, Instant::now()));
+        self.link = Some(Arc::new(EngineLink::new(process.socket().to_owned())));
+        self.state = ReplicaState::Ready;
+        self.error = None;
+        self.shared.cards.store(Arc::new(vec![card.clone()]));
+        self.shared.readiness.send_replace(Readiness::Ready(card.clone()));
+        self.card = Some(card);
+        self.announce();
+    }
+
+    fn on_end(&mut self, myself: &ActorRef<ModelMessage>, cause: Cause) {
+        self.process = None;
+        self.health = None;
+        self.link = None;
+        let cause = self.killed_for.take().unwrap_or(cause);
+        self.shared.tell_router(RouterMessage::Decide(Input::ReplicaDown { replica: self.replica() }));
+        if self.state == ReplicaState::Failed {
+            return;
+        }
+        match self.restarts.on_failure(Instant::now(), jitter()) {
+            Decision::RestartAfter(pause) => {
+                tracing::warn!(
+                    replica = %self.replica(), %cause, pause_ms = pause.as_millis() as u64, "restarting an engine"
+                );
+                self.shared.observe(Observation::Restarted { cause: cause.code() });
+                self.state = ReplicaState::Restarting;
+                self.error = Some(cause.to_string());
+                self.shared.readiness.send_replace(Readiness::Loading);
+                myself.send_after(pause, || ModelMessage::Start);
+            }
+            Decision::GiveUp => self.give_up(cause),
+        }
+    }
+
+    fn give_up(&mut self, cause: Cause) {
+        tracing::error!(replica = %self.replica(), %cause, "the model cannot be served");
+        self.state = ReplicaState::Failed;
+        self.error = Some(cause.to_string());
+        self.shared.readiness.send_replace(Readiness::Failed(cause));
+        self.announce();
+    }
+
+    /// Kills an engine that stands still. Its turns move as soon as their streams break.
+    fn judge(&mut self) {
+        let Some(cause) = self.health.as_ref().and_then(|health| health.verdict(Instant::now())) else { return };
+        tracing::warn!(replica = %self.replica(), %cause, "killing a stuck engine");
+        self.health = None;
+        self.killed_for = Some(cause);
+        if let Some(process) = &self.process {
+            process.kill();
+        }
+    }
+
+    fn status(&self) -> ReplicaStatus {
+        let load = self.health.as_ref().map(Health::load);
+        ReplicaStatus {
+            node: self.shared.node.clone(),
+            model: self.shared.model_id.to_string(),
+            state: self.state,
+            incarnation: self.incarnation,
+            restarts: self.restarts.total(),
+            engine_pid: self.process.as_ref().and_then(EngineProcess::pid),
+            card: self.card.clone(),
+            turns: 0,
+            kv_blocks_used: load.map_or(0, |load| load.kv_blocks_used),
+            kv_blocks_total: load.map_or(0, |load| load.kv_blocks_total),
+            error: self.error.clone(),
+        }
+    }
+}
+
+impl Actor for Model {
+    type Msg = ModelMessage;
+    type State = ModelState;
+    type Arguments = Arc<Shared>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        shared: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let restarts = Restarts::new(shared.restart_policy());
+        let mut state = ModelState {
+            shared,
+            incarnation: 0,
+            state: ReplicaState::Loading,
+            process: None,
+            link: None,
+            health: None,
+            killed_for: None,
+            restarts,
+            card: None,
+            error: None,
+        };
+        state.start(&myself);
+        state.announce();
+        myself.send_interval(TICK, || ModelMessage::Tick);
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ModelMessage::Engine { incarnation, event } if incarnation == state.incarnation => {
+                state.on_engine(&myself, event);
+            }
+            ModelMessage::Engine { .. } => {}
+            ModelMessage::Tick => state.judge(),
+            ModelMessage::Start => state.start(&myself),
+            ModelMessage::Announce => state.announce(),
+            ModelMessage::Observe(reply) => drop(reply.send(state.status())),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! What the actors tell whoever measures them. The gateway's metrics implement this; tests may too.
+
+use std::time::Duration;
+
+use pomona_protocol::EngineLoad;
+
+/// Receives observations; called from hot paths, so it must neither block nor allocate much.
+pub trait Observer: Send + Sync + 'static {
+    /// Takes note of one observation.
+    fn record(&self, observation: Observation<'_>);
+}
+
+/// One thing that happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Observation<'a> {
+    /// A client connected.
+    ClientConnected,
+    /// A client's connection ended.
+    ClientDisconnected,
+    /// A turn was accepted.
+    TurnAccepted,
+    /// A turn got its place at a replica.
+    TurnPlaced {
+        /// Time in the gateway's queue.
+        waited: Duration,
+    },
+    /// The first token of a turn arrived.
+    FirstToken {
+        /// Time since the turn was accepted.
+        after: Duration,
+    },
+    /// Further tokens of a turn arrived.
+    Tokens {
+        /// Time since the previous ones.
+        gap: Duration,
+    },
+    /// A turn lost its replica with tokens shown, or before; it will be tried again.
+    TurnRetried {
+        /// Code of the cause.
+        cause: &'static str,
+        /// Tokens that were shown already.
+        shown: u32,
+    },
+    /// A turn reached its terminal event.
+    TurnEnded {
+        /// `stop`, `length`, `cancelled`, or the code of the cause.
+        outcome: &'static str,
+        /// Time since the turn was accepted.
+        after: Duration,
+        /// Tokens of the prompt, as far as known.
+        prompt_tokens: u32,
+        /// Of these, tokens from the prefix tree.
+        cached_tokens: u32,
+        /// Tokens of the answer.
+        completion_tokens: u32,
+    },
+    /// Turns wait at the gateway.
+    QueueDepth(u32),
+    /// A child was restarted.
+    Restarted {
+        /// `engine_lost`, `engine_stalled`, …
+        cause: &'static str,
+    },
+    /// An engine reported its load.
+    EngineLoad(&'a EngineLoad),
+}
+
+/// Measures nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn record(&self, _: Observation<'_>) {}
+}

@@ -1,0 +1,135 @@
+//! The top of the tree: spawns Router, Models and Clients, and starts them again when they fail.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pomona_cluster::restart::{Decision, Restarts};
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+
+use crate::client::{Clients, ClientsMessage};
+use crate::models::{Models, ModelsMessage};
+use crate::observer::Observation;
+use crate::router::Router;
+use crate::shared::{Shared, jitter};
+
+/// A child of Root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Child {
+    Router,
+    Models,
+    Clients,
+}
+
+pub(crate) enum RootMessage {
+    /// The pause before a restart is over.
+    Respawn(ChildName),
+}
+
+/// Names a child in a message without opening the enum to other modules.
+pub(crate) struct ChildName(Child);
+
+pub(crate) struct Root;
+
+pub(crate) struct RootState {
+    shared: Arc<Shared>,
+    children: Vec<(ActorId, Child)>,
+    restarts: Restarts,
+}
+
+impl RootState {
+    async fn spawn(&mut self, myself: &ActorRef<RootMessage>, child: Child) -> Result<(), ActorProcessingErr> {
+        let cell: ActorCell = match child {
+            Child::Router => {
+                let (router, _) =
+                    Actor::spawn_linked(None, Router, Arc::clone(&self.shared), myself.get_cell()).await?;
+                self.shared.router.store(Some(Arc::new(router.clone())));
+                router.get_cell()
+            }
+            Child::Models => {
+                let (models, _) =
+                    Actor::spawn_linked(None, Models, Arc::clone(&self.shared), myself.get_cell()).await?;
+                self.shared.models.store(Some(Arc::new(models.clone())));
+                models.get_cell()
+            }
+            Child::Clients => {
+                let (clients, _) = Actor::spawn_linked(None, Clients, (), myself.get_cell()).await?;
+                self.shared.clients.store(Some(Arc::new(clients.clone())));
+                clients.get_cell()
+            }
+        };
+        self.children.retain(|(_, other)| *other != child);
+        self.children.push((cell.get_id(), child));
+        Ok(())
+    }
+
+    /// What the others must say again after a child came back.
+    fn reintroduce(&self, child: Child) {
+        if child == Child::Router {
+            if let Some(models) = self.shared.models.load().as_deref() {
+                let _ = models.cast(ModelsMessage::Announce);
+            }
+            if let Some(clients) = self.shared.clients.load().as_deref() {
+                let _ = clients.cast(ClientsMessage::RouterRestarted);
+            }
+        }
+    }
+}
+
+impl Actor for Root {
+    type Msg = RootMessage;
+    type State = RootState;
+    type Arguments = Arc<Shared>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        shared: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let restarts = Restarts::new(shared.restart_policy());
+        let mut state = RootState { shared, children: Vec::new(), restarts };
+        for child in [Child::Router, Child::Models, Child::Clients] {
+            state.spawn(&myself, child).await?;
+        }
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let RootMessage::Respawn(ChildName(child)) = message;
+        state.spawn(&myself, child).await?;
+        state.reintroduce(child);
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        event: SupervisionEvent,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (cell, reason) = match event {
+            SupervisionEvent::ActorFailed(cell, error) => (cell, error.to_string()),
+            SupervisionEvent::ActorTerminated(cell, _, reason) => (cell, reason.unwrap_or_default()),
+            _ => return Ok(()),
+        };
+        let Some((_, child)) = state.children.iter().find(|(id, _)| *id == cell.get_id()).copied() else {
+            return Ok(());
+        };
+        match state.restarts.on_failure(Instant::now(), jitter()) {
+            Decision::RestartAfter(pause) => {
+                tracing::error!(?child, reason, pause_ms = pause.as_millis() as u64, "restarting a failed actor");
+                state.shared.observe(Observation::Restarted { cause: "actor_failed" });
+                myself.send_after(pause, move || RootMessage::Respawn(ChildName(child)));
+                Ok(())
+            }
+            Decision::GiveUp => {
+                tracing::error!(?child, reason, "an actor failed too often; the tree stops");
+                Err(format!("{child:?} failed too often: {reason}").into())
+            }
+        }
+    }
+}

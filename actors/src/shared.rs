@@ -1,0 +1,97 @@
+//! What every actor of this process may read without asking: sections of the configuration, the observer, and
+//! snapshots that the owner of each fact publishes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use pomona_cluster::restart::RestartPolicy;
+use pomona_cluster::turn::TurnLimits;
+use pomona_config::{EngineConfig, ModelConfig, RestartConfig, RoutingConfig, TurnConfig};
+use pomona_protocol::{Cause, ModelCard, ModelId, NodeId};
+use ractor::ActorRef;
+use tokio::sync::watch;
+
+use crate::client::ClientsMessage;
+use crate::models::ModelsMessage;
+use crate::observer::{Observation, Observer};
+use crate::router::RouterMessage;
+
+/// Whether the model can be asked.
+#[derive(Clone, Debug)]
+pub(crate) enum Readiness {
+    /// Not yet.
+    Loading,
+    /// Now.
+    Ready(ModelCard),
+    /// Never.
+    Failed(Cause),
+}
+
+/// One per process, behind an `Arc`.
+pub(crate) struct Shared {
+    pub(crate) cluster: String,
+    pub(crate) node: NodeId,
+    pub(crate) model_id: ModelId,
+    pub(crate) model_dir: PathBuf,
+    pub(crate) run_dir: PathBuf,
+    pub(crate) routing: RoutingConfig,
+    pub(crate) turn: TurnConfig,
+    pub(crate) model: ModelConfig,
+    pub(crate) engine: EngineConfig,
+    pub(crate) restart: RestartConfig,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) started_at: Instant,
+    pub(crate) draining: AtomicBool,
+    pub(crate) clients_open: AtomicU32,
+    pub(crate) turns_active: watch::Sender<u32>,
+    pub(crate) readiness: watch::Sender<Readiness>,
+    pub(crate) cards: ArcSwap<Vec<ModelCard>>,
+    pub(crate) router: ArcSwapOption<ActorRef<RouterMessage>>,
+    pub(crate) models: ArcSwapOption<ActorRef<ModelsMessage>>,
+    pub(crate) clients: ArcSwapOption<ActorRef<ClientsMessage>>,
+}
+
+impl Shared {
+    pub(crate) fn observe(&self, observation: Observation<'_>) {
+        self.observer.record(observation);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn turn_limits(&self) -> TurnLimits {
+        TurnLimits {
+            attempts_max: self.turn.attempts_max,
+            total_max: Duration::from_millis(self.turn.total_ms_max),
+            backoff_base: Duration::from_millis(self.turn.backoff_base_ms),
+            backoff_max: Duration::from_millis(self.turn.backoff_ms_max),
+        }
+    }
+
+    pub(crate) fn restart_policy(&self) -> RestartPolicy {
+        RestartPolicy {
+            enabled: self.restart.enabled,
+            max_attempts: self.restart.max_attempts,
+            base: Duration::from_millis(self.restart.base_ms),
+            multiplier: self.restart.multiplier,
+            max: Duration::from_millis(self.restart.max_ms),
+            window: Duration::from_millis(self.restart.window_ms),
+        }
+    }
+
+    /// Tells the router; a router that is being restarted is told again by whoever cares.
+    pub(crate) fn tell_router(&self, message: RouterMessage) {
+        if let Some(router) = self.router.load().as_deref() {
+            let _ = router.cast(message);
+        }
+    }
+}
+
+/// A number in 0..1 to spread pauses.
+pub(crate) fn jitter() -> f64 {
+    getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
+}

@@ -1,0 +1,245 @@
+//! One running turn. Spawned by [`crate::Client::start`], supervised by its Client, ends itself after the
+//! terminal event. What it does next is `cluster::turn`'s decision; tokens pass it by, in the attempt.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use pomona_cluster::admission::Ticket;
+use pomona_cluster::ledger::Ledger;
+use pomona_cluster::turn::{Effect, End, Input, Turn as Machine};
+use pomona_protocol::limits::REQUEST_FRAME_BYTES_MAX;
+use pomona_protocol::{Cause, FinishReason, Open, ReplicaId, TurnEvent, TurnRequest, Usage, encode_frame};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::attempt::{Attempt, Ended};
+use crate::engine_link::EngineLink;
+use crate::observer::Observation;
+use crate::place::Place;
+use crate::shared::Shared;
+
+pub(crate) enum TurnMessage {
+    /// The router gave a place.
+    Placed { attempt: u32, replica: ReplicaId, link: Arc<EngineLink> },
+    /// The router has none yet.
+    Queued { ahead: u32 },
+    /// The router gives none.
+    Refused { attempt: u32, cause: Cause },
+    /// The router lost its memory.
+    RouterRestarted,
+    /// The attempt handed the ledger back.
+    AttemptEnded(Box<Ended>),
+    /// A pause before this attempt is over.
+    PauseOver { attempt: u32 },
+    /// The client wants the end, or is gone.
+    Cancel,
+    /// The deadline came.
+    Tick,
+}
+
+pub(crate) struct Turn;
+
+pub(crate) struct TurnArguments {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) request: TurnRequest,
+    pub(crate) sink: mpsc::Sender<TurnEvent>,
+    /// Room for the terminal event, kept free from the first moment.
+    pub(crate) terminal: mpsc::OwnedPermit<TurnEvent>,
+}
+
+pub(crate) struct TurnState {
+    shared: Arc<Shared>,
+    machine: Machine,
+    open: Open,
+    sink: mpsc::Sender<TurnEvent>,
+    terminal: Option<mpsc::OwnedPermit<TurnEvent>>,
+    accepted_at: Instant,
+    /// With the attempt while one runs.
+    ledger: Option<Ledger>,
+    token_at: Option<Instant>,
+    place: Option<Place>,
+    placed: Option<Arc<EngineLink>>,
+    finished: Option<TurnEvent>,
+    running: Option<(CancellationToken, AbortOnDropHandle<()>)>,
+}
+
+impl TurnState {
+    fn request(&mut self) -> (&mut u32, &mut TurnRequest) {
+        match &mut self.open {
+            Open::Turn { attempt, request } => (attempt, request),
+            Open::Watch => unreachable!("a turn opens streams for turns only"),
+        }
+    }
+
+    fn decide(&mut self, myself: &ActorRef<TurnMessage>, input: Input) {
+        let effects = self.machine.handle(input, Instant::now());
+        self.perform(myself, effects);
+    }
+
+    fn perform(&mut self, myself: &ActorRef<TurnMessage>, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Ask { attempt, avoid } => {
+                    let (_, request) = self.request();
+                    let ticket = Ticket { turn: request.turn, attempt };
+                    let model = request.model.clone();
+                    self.place = Some(Place::ask(&self.shared, ticket, model, avoid, myself.clone()));
+                }
+                Effect::Leave { .. } => self.place = None,
+                Effect::Run { attempt, .. } => self.run(myself, attempt),
+                Effect::Stop => {
+                    if let Some((stop, _)) = &self.running {
+                        stop.cancel();
+                    }
+                }
+                Effect::Pause { attempt, pause } => {
+                    myself.send_after(pause, move || TurnMessage::PauseOver { attempt });
+                }
+                Effect::NoteRetry { cause, shown } => {
+                    let turn = self.request().1.turn;
+                    tracing::info!(%turn, cause = cause.code(), shown, "turn goes on after a loss");
+                    self.shared.observe(Observation::TurnRetried { cause: cause.code(), shown });
+                }
+                Effect::End(end) => self.end(myself, end),
+            }
+        }
+    }
+
+    fn run(&mut self, myself: &ActorRef<TurnMessage>, attempt: u32) {
+        let ledger = self.ledger.take().unwrap_or_default();
+        let (number, request) = self.request();
+        *number = attempt;
+        request.resume = ledger.ids().to_vec();
+        let mut open = BytesMut::new();
+        let stop = CancellationToken::new();
+        let deadline = self.machine.deadline();
+        let run = Attempt::new(
+            Arc::clone(&self.shared),
+            myself.clone(),
+            attempt,
+            ledger,
+            self.sink.clone(),
+            stop.clone(),
+            self.accepted_at,
+            self.token_at,
+            deadline,
+        );
+        let Some(link) = self.placed.take() else { return };
+        if let Err(error) = encode_frame(&self.open, &mut open, REQUEST_FRAME_BYTES_MAX) {
+            let cause = Cause::InvalidRequest { parameter: "input".to_owned(), message: error.to_string() };
+            return run.refuse(cause);
+        }
+        self.running = Some((stop, AbortOnDropHandle::new(tokio::spawn(run.run(link, open)))));
+    }
+
+    fn end(&mut self, myself: &ActorRef<TurnMessage>, end: End) {
+        let ledger = self.ledger.take().unwrap_or_default();
+        let (prompt_tokens, cached_tokens) = ledger.prompt();
+        let usage = Usage { prompt_tokens, cached_tokens, completion_tokens: ledger.shown() };
+        let event = match (end, self.finished.take()) {
+            (End::Finished, Some(finished)) => finished,
+            (End::Finished, None) | (End::Cancelled, _) => {
+                TurnEvent::Finished { reason: FinishReason::Cancelled, text: String::new(), usage }
+            }
+            (End::Failed(cause), _) => TurnEvent::Failed { cause },
+        };
+        let outcome = match &event {
+            TurnEvent::Finished { reason: FinishReason::Stop, .. } => "stop",
+            TurnEvent::Finished { reason: FinishReason::Length, .. } => "length",
+            TurnEvent::Failed { cause } => cause.code(),
+            _ => "cancelled",
+        };
+        let after = self.accepted_at.elapsed();
+        self.shared.observe(Observation::TurnEnded {
+            outcome,
+            after,
+            prompt_tokens,
+            cached_tokens,
+            completion_tokens: usage.completion_tokens,
+        });
+        let turn = self.request().1.turn;
+        tracing::debug!(%turn, outcome, tokens = usage.completion_tokens, ms = after.as_millis() as u64, "turn ended");
+        if let Some(terminal) = self.terminal.take() {
+            terminal.send(event);
+        }
+        myself.stop(None);
+    }
+}
+
+impl Drop for TurnState {
+    fn drop(&mut self) {
+        self.shared.turns_active.send_modify(|turns| *turns -= 1);
+    }
+}
+
+impl Actor for Turn {
+    type Msg = TurnMessage;
+    type State = TurnState;
+    type Arguments = TurnArguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        arguments: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let TurnArguments { shared, request, sink, terminal } = arguments;
+        let accepted_at = Instant::now();
+        let (machine, effects) = Machine::start(shared.turn_limits(), accepted_at);
+        shared.turns_active.send_modify(|turns| *turns += 1);
+        shared.observe(Observation::TurnAccepted);
+        let mut state = TurnState {
+            shared,
+            machine,
+            open: Open::Turn { attempt: 1, request: Box::new(request) },
+            sink,
+            terminal: Some(terminal),
+            accepted_at,
+            ledger: Some(Ledger::default()),
+            token_at: None,
+            place: None,
+            placed: None,
+            finished: None,
+            running: None,
+        };
+        state.perform(&myself, effects);
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            TurnMessage::Placed { attempt, replica, link } => {
+                state.placed = Some(link);
+                state.decide(&myself, Input::Placed { attempt, replica });
+            }
+            TurnMessage::Queued { ahead } => {
+                // Only a turn that has shown nothing tells its client that it waits.
+                if state.ledger.as_ref().is_some_and(|ledger| ledger.prompt().0 == 0) {
+                    let _ = state.sink.try_send(TurnEvent::Queued { ahead });
+                }
+            }
+            TurnMessage::Refused { attempt, cause } => state.decide(&myself, Input::Refused { attempt, cause }),
+            TurnMessage::RouterRestarted => state.decide(&myself, Input::RouterRestarted),
+            TurnMessage::AttemptEnded(ended) => {
+                let Ended { attempt, ledger, token_at, outcome, finished } = *ended;
+                let shown = ledger.shown();
+                state.running = None;
+                state.ledger = Some(ledger);
+                state.token_at = token_at;
+                state.finished = finished;
+                state.decide(&myself, Input::AttemptEnded { attempt, shown, outcome });
+            }
+            TurnMessage::PauseOver { attempt } => state.decide(&myself, Input::PauseOver { attempt }),
+            TurnMessage::Cancel => state.decide(&myself, Input::Cancel),
+            TurnMessage::Tick => state.decide(&myself, Input::Tick),
+        }
+        Ok(())
+    }
+}
