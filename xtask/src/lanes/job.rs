@@ -1,0 +1,106 @@
+//! One lane while it runs: its log, its deadline, and the processes that it started.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// Lines of a failed lane's log that are shown.
+const TAIL_LINES: usize = 80;
+
+/// How a lane ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// What was proven.
+    Passed(String),
+    /// What went wrong.
+    Failed(String),
+    /// What is missing on this machine.
+    Skipped(String),
+}
+
+impl Outcome {
+    /// As on a machine where nothing may be left out.
+    pub(crate) fn strictly(self) -> Self {
+        match self {
+            Outcome::Skipped(why) => Outcome::Failed(format!("left out, and CI=true: {why}")),
+            other => other,
+        }
+    }
+}
+
+/// What a lane works with.
+pub(crate) struct Job {
+    /// Root of the repository.
+    pub(crate) root: PathBuf,
+    /// Whether heavy counts were asked for.
+    pub(crate) full: bool,
+    log_path: PathBuf,
+    log: File,
+    deadline: Instant,
+    budget: Duration,
+}
+
+impl Job {
+    pub(crate) fn new(root: PathBuf, log_path: &Path, budget: Duration, full: bool) -> Result<Self> {
+        let log =
+            File::create(log_path).with_context(|| format!("{} cannot be written", log_path.display()))?;
+        Ok(Self { root, full, log_path: log_path.to_owned(), log, deadline: Instant::now() + budget, budget })
+    }
+
+    /// `cargo` with these arguments.
+    pub(crate) fn cargo(&mut self, arguments: &[&str]) -> Result<()> {
+        self.run(Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).args(arguments))
+    }
+
+    /// Runs a command to its end; an error when it fails or exceeds what is left of the lane's budget. It gets
+    /// a process group of its own, so that its children end with it.
+    pub(crate) fn run(&mut self, command: &mut Command) -> Result<()> {
+        let root = self.root.clone();
+        self.run_in(&root, command)
+    }
+
+    /// As [`Job::run`], in another folder than the repository's root.
+    pub(crate) fn run_in(&mut self, folder: &Path, command: &mut Command) -> Result<()> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let log = |log: &File| log.try_clone().context("the log cannot be shared");
+        let mut child = command
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(log(&self.log)?)
+            .stderr(log(&self.log)?)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("{name} cannot be started"))?;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return if status.success() { Ok(()) } else { bail!("{name} ended with {status}") };
+            }
+            if Instant::now() > self.deadline {
+                if let Some(group) = Pid::from_raw(child.id() as i32) {
+                    let _ = kill_process_group(group, Signal::KILL);
+                }
+                let _ = child.wait();
+                bail!("{name} exceeded the lane's budget of {} s", self.budget.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Everything that the lane's commands have printed.
+    pub(crate) fn log_text(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log_path).unwrap_or_default()).into_owned()
+    }
+
+    /// The end of that, each line indented.
+    pub(crate) fn log_tail(&self) -> String {
+        let text = self.log_text();
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+        tail.iter().map(|line| format!("    {line}\n")).collect()
+    }
+}
