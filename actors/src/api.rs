@@ -4,15 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
 use pomona_config::{EngineConfig, ModelConfig, RestartConfig, RoutingConfig, TurnConfig};
 use pomona_protocol::{Cause, ModelCard, ModelId, NodeId, ReplicaId, Status, TurnEvent, TurnId, TurnRequest};
 use ractor::{Actor, ActorRef};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::client::{ClientActor, ClientMessage};
@@ -69,30 +68,10 @@ pub struct System {
 impl System {
     /// Spawns the tree and returns at once; the model loads behind it (see [`Handle::ready`]).
     pub async fn start(parts: Parts) -> Result<System, StartError> {
-        let shared = Arc::new(Shared {
-            cluster: parts.cluster,
-            node: parts.node,
-            model_id: parts.model_id,
-            model_dir: parts.model_dir,
-            run_dir: parts.run_dir,
-            routing: parts.routing,
-            turn: parts.turn,
-            model: parts.model,
-            engine: parts.engine,
-            restart: parts.restart,
-            observer: parts.observer,
-            started_at: Instant::now(),
-            draining: AtomicBool::new(false),
-            clients_open: AtomicU32::new(0),
-            turns_active: watch::Sender::new(0),
-            readiness: watch::Sender::new(Readiness::Loading),
-            cards: ArcSwap::default(),
-            router: ArcSwapOption::empty(),
-            models: ArcSwapOption::empty(),
-            clients: ArcSwapOption::empty(),
-        });
-        let (root, joined) =
-            Actor::spawn(None, Root, Arc::clone(&shared)).await.map_err(|error| StartError(error.to_string()))?;
+        let shared = Arc::new(Shared::new(parts));
+        let (root, joined) = Actor::spawn(None, Root, Arc::clone(&shared))
+            .await
+            .map_err(|error| StartError(error.to_string()))?;
         Ok(System { root, joined, handle: Handle { shared } })
     }
 
@@ -122,7 +101,7 @@ impl System {
 /// The gateway's way to the actors. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Handle {

@@ -50,7 +50,10 @@ pub(crate) struct Ended {
 }
 
 impl Attempt {
-    #[expect(clippy::too_many_arguments, reason = "one owner, one call; a second struct would only rename the fields")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one owner, one call; a second struct would only rename the fields"
+    )]
     pub(crate) fn new(
         shared: Arc<Shared>,
         turn: ActorRef<TurnMessage>,
@@ -63,7 +66,19 @@ impl Attempt {
         deadline: Instant,
     ) -> Self {
         let outcome = Outcome::Failed(Cause::Internal { message: "an attempt was dropped".to_owned() });
-        Self { shared, turn, attempt, ledger, sink, stop, accepted_at, token_at, deadline, outcome, finished: None }
+        Self {
+            shared,
+            turn,
+            attempt,
+            ledger,
+            sink,
+            stop,
+            accepted_at,
+            token_at,
+            deadline,
+            outcome,
+            finished: None,
+        }
     }
 
     /// Runs to the end; the result reaches the Turn actor when `self` is dropped.

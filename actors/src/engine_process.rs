@@ -106,7 +106,8 @@ fn command(shared: &Shared, socket: &Path) -> Command {
             command
         }
         None => {
-            let mut command = Command::new(std::env::current_exe().unwrap_or_else(|_| PathBuf::from("pomona")));
+            let mut command =
+                Command::new(std::env::current_exe().unwrap_or_else(|_| PathBuf::from("pomona")));
             command.arg("engine");
             command
         }
@@ -115,7 +116,12 @@ fn command(shared: &Shared, socket: &Path) -> Command {
     command.arg("--socket").arg(socket).arg("--model-dir").arg(&shared.model_dir);
     command.arg("--model-id").arg(&shared.model_id.0).arg("--engine-json").arg(engine);
     // A signal from the terminal is for the node, which ends its engines itself.
-    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     command
 }
 
@@ -158,7 +164,9 @@ async fn run_thread(
     };
     let _thread = match pomona_engine::serve::spawn_in_thread(engine) {
         Ok(thread) => thread,
-        Err(error) => return Cause::EngineLost { message: format!("the engine thread did not start: {error}") },
+        Err(error) => {
+            return Cause::EngineLost { message: format!("the engine thread did not start: {error}") };
+        }
     };
     let message = tokio::select! {
         watched = watch(shared, socket, tell) => watched,

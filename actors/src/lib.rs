@@ -28,5 +28,8 @@ mod router;
 mod shared;
 mod turn;
 
+#[cfg(test)]
+mod tests;
+
 pub use api::{Client, Handle, Parts, StartError, System, TurnStream};
 pub use observer::{Observation, Observer, Unobserved};

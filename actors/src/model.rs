@@ -146,7 +146,9 @@ impl ModelState {
 
     /// Kills an engine that stands still. Its turns move as soon as their streams break.
     fn judge(&mut self) {
-        let Some(cause) = self.health.as_ref().and_then(|health| health.verdict(Instant::now())) else { return };
+        let Some(cause) = self.health.as_ref().and_then(|health| health.verdict(Instant::now())) else {
+            return;
+        };
         tracing::warn!(replica = %self.replica(), %cause, "killing a stuck engine");
         self.health = None;
         self.killed_for = Some(cause);

@@ -29,7 +29,10 @@ pub(crate) struct ModelsState {
     restarts: Restarts,
 }
 
-async fn spawn(shared: &Arc<Shared>, myself: &ActorRef<ModelsMessage>) -> Result<ActorRef<ModelMessage>, ActorProcessingErr> {
+async fn spawn(
+    shared: &Arc<Shared>,
+    myself: &ActorRef<ModelsMessage>,
+) -> Result<ActorRef<ModelMessage>, ActorProcessingErr> {
     let (model, _) = Actor::spawn_linked(None, Model, Arc::clone(shared), myself.get_cell()).await?;
     Ok(model)
 }
@@ -78,7 +81,8 @@ impl Actor for Models {
             }
             Decision::GiveUp => {
                 tracing::error!(%error, "a model actor failed too often; its model is gone");
-                let cause = pomona_protocol::Cause::Internal { message: "its actor failed too often".to_owned() };
+                let cause =
+                    pomona_protocol::Cause::Internal { message: "its actor failed too often".to_owned() };
                 state.shared.readiness.send_replace(Readiness::Failed(cause));
             }
         }

@@ -37,7 +37,11 @@ pub(crate) struct RootState {
 }
 
 impl RootState {
-    async fn spawn(&mut self, myself: &ActorRef<RootMessage>, child: Child) -> Result<(), ActorProcessingErr> {
+    async fn spawn(
+        &mut self,
+        myself: &ActorRef<RootMessage>,
+        child: Child,
+    ) -> Result<(), ActorProcessingErr> {
         let cell: ActorCell = match child {
             Child::Router => {
                 let (router, _) =
@@ -121,7 +125,12 @@ impl Actor for Root {
         };
         match state.restarts.on_failure(Instant::now(), jitter()) {
             Decision::RestartAfter(pause) => {
-                tracing::error!(?child, reason, pause_ms = pause.as_millis() as u64, "restarting a failed actor");
+                tracing::error!(
+                    ?child,
+                    reason,
+                    pause_ms = pause.as_millis() as u64,
+                    "restarting a failed actor"
+                );
                 state.shared.observe(Observation::Restarted { cause: "actor_failed" });
                 myself.send_after(pause, move || RootMessage::Respawn(ChildName(child)));
                 Ok(())

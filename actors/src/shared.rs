@@ -14,6 +14,7 @@ use pomona_protocol::{Cause, ModelCard, ModelId, NodeId};
 use ractor::ActorRef;
 use tokio::sync::watch;
 
+use crate::api::Parts;
 use crate::client::ClientsMessage;
 use crate::models::ModelsMessage;
 use crate::observer::{Observation, Observer};
@@ -55,6 +56,31 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            cluster: parts.cluster,
+            node: parts.node,
+            model_id: parts.model_id,
+            model_dir: parts.model_dir,
+            run_dir: parts.run_dir,
+            routing: parts.routing,
+            turn: parts.turn,
+            model: parts.model,
+            engine: parts.engine,
+            restart: parts.restart,
+            observer: parts.observer,
+            started_at: Instant::now(),
+            draining: AtomicBool::new(false),
+            clients_open: AtomicU32::new(0),
+            turns_active: watch::Sender::new(0),
+            readiness: watch::Sender::new(Readiness::Loading),
+            cards: ArcSwap::default(),
+            router: ArcSwapOption::empty(),
+            models: ArcSwapOption::empty(),
+            clients: ArcSwapOption::empty(),
+        }
+    }
+
     pub(crate) fn observe(&self, observation: Observation<'_>) {
         self.observer.record(observation);
     }

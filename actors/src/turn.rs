@@ -225,7 +225,9 @@ impl Actor for Turn {
                     let _ = state.sink.try_send(TurnEvent::Queued { ahead });
                 }
             }
-            TurnMessage::Refused { attempt, cause } => state.decide(&myself, Input::Refused { attempt, cause }),
+            TurnMessage::Refused { attempt, cause } => {
+                state.decide(&myself, Input::Refused { attempt, cause })
+            }
             TurnMessage::RouterRestarted => state.decide(&myself, Input::RouterRestarted),
             TurnMessage::AttemptEnded(ended) => {
                 let Ended { attempt, ledger, token_at, outcome, finished } = *ended;

@@ -150,7 +150,9 @@ impl Admission {
     /// Takes one input.
     pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Effect> {
         match input {
-            Input::Ask { ticket, model, avoid } => self.ask(Waiting { ticket, model, avoid, since: now }, now),
+            Input::Ask { ticket, model, avoid } => {
+                self.ask(Waiting { ticket, model, avoid, since: now }, now)
+            }
             Input::Leave { ticket } => self.leave(ticket, now),
             Input::ModelWanted { model } => {
                 self.models.insert(model, None);

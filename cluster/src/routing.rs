@@ -38,7 +38,8 @@ mod tests {
 
     fn check(loads: &[(&str, u32)], avoid: Option<&str>, expected: Option<&str>) {
         let replicas: Vec<_> = loads.iter().map(|(node, turns)| (replica(node), *turns)).collect();
-        let candidates = replicas.iter().map(|(replica, turns)| Candidate { replica, turns: *turns, turns_max: 4 });
+        let candidates =
+            replicas.iter().map(|(replica, turns)| Candidate { replica, turns: *turns, turns_max: 4 });
         let avoid = avoid.map(replica);
         let chosen = choose_replica(candidates, avoid.as_ref()).map(|replica| replica.node.0.as_str());
         assert_eq!(chosen, expected, "{loads:?}");

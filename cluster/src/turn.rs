@@ -130,10 +130,14 @@ pub enum End {
 #[derive(Clone, Debug, PartialEq)]
 enum State {
     Placing,
-    Running { replica: ReplicaId },
+    Running {
+        replica: ReplicaId,
+    },
     Pausing,
     /// Waits for the running attempt to hand the ledger back.
-    Stopping { end: End },
+    Stopping {
+        end: End,
+    },
     Ended,
 }
 
@@ -192,13 +196,17 @@ impl Turn {
             (State::Placing, Input::RouterRestarted) => {
                 vec![Effect::Ask { attempt: self.attempt, avoid: None }]
             }
-            (State::Running { replica }, Input::AttemptEnded { attempt, shown, outcome }) if attempt == self.attempt => {
+            (State::Running { replica }, Input::AttemptEnded { attempt, shown, outcome })
+                if attempt == self.attempt =>
+            {
                 let replica = replica.clone();
                 let mut effects = vec![Effect::Leave { attempt }];
                 effects.extend(self.after_attempt(replica, shown, outcome, now));
                 effects
             }
-            (State::Stopping { end }, Input::AttemptEnded { attempt, shown, outcome }) if attempt == self.attempt => {
+            (State::Stopping { end }, Input::AttemptEnded { attempt, shown, outcome })
+                if attempt == self.attempt =>
+            {
                 self.shown = shown;
                 let end = if outcome == Outcome::Finished { End::Finished } else { end.clone() };
                 let mut effects = vec![Effect::Leave { attempt }];
@@ -223,7 +231,13 @@ impl Turn {
         }
     }
 
-    fn after_attempt(&mut self, replica: ReplicaId, shown: u32, outcome: Outcome, now: Instant) -> Vec<Effect> {
+    fn after_attempt(
+        &mut self,
+        replica: ReplicaId,
+        shown: u32,
+        outcome: Outcome,
+        now: Instant,
+    ) -> Vec<Effect> {
         let fruitful = shown > self.shown;
         self.shown = shown;
         let cause = match outcome {

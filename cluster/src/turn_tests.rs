@@ -30,7 +30,9 @@ fn ended(attempt: u32, shown: u32, outcome: Outcome) -> Input {
 
 fn words(effects: Vec<Effect>) -> String {
     let words = effects.into_iter().map(|effect| match effect {
-        Effect::Ask { attempt, avoid } => format!("ask {attempt}{}", if avoid.is_some() { " elsewhere" } else { "" }),
+        Effect::Ask { attempt, avoid } => {
+            format!("ask {attempt}{}", if avoid.is_some() { " elsewhere" } else { "" })
+        }
         Effect::Leave { attempt } => format!("leave {attempt}"),
         Effect::Run { attempt, .. } => format!("run {attempt}"),
         Effect::Stop => "stop".to_owned(),

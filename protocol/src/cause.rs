@@ -26,7 +26,9 @@ pub enum Cause {
         message: String,
     },
     /// The prompt leaves no room for an answer.
-    #[error("the prompt has {prompt_tokens} tokens and the context of this model holds {context_tokens}, answer included")]
+    #[error(
+        "the prompt has {prompt_tokens} tokens and the context of this model holds {context_tokens}, answer included"
+    )]
     ContextExceeded {
         /// Tokens of the prompt.
         prompt_tokens: u32,
@@ -40,7 +42,9 @@ pub enum Cause {
         message: String,
     },
     /// Every place and every waiting place is taken.
-    #[error("all replicas are busy and {waiting} turns wait already (limit {limit}); retry after {retry_after_s} s")]
+    #[error(
+        "all replicas are busy and {waiting} turns wait already (limit {limit}); retry after {retry_after_s} s"
+    )]
     Overloaded {
         /// Turns that wait.
         waiting: u32,

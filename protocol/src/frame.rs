@@ -79,7 +79,9 @@ impl<T: DeserializeOwned> FrameDecoder<T> {
         }
         self.buffer.advance(HEADER_BYTES);
         let body = self.buffer.split_to(bytes);
-        rmp_serde::from_slice(&body).map(Some).map_err(|error| FrameError::Malformed { message: error.to_string() })
+        rmp_serde::from_slice(&body)
+            .map(Some)
+            .map_err(|error| FrameError::Malformed { message: error.to_string() })
     }
 }
 
