@@ -1,0 +1,135 @@
+//! Every way in which asking a gateway fails, with what to do about it where something can be done.
+
+use std::error::Error;
+use std::io;
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// No address was given and no gateway runs here.
+    #[error("no gateway runs on this machine; start it with `pomona up`, or name one with --url")]
+    NoGateway,
+    /// The address makes no sense.
+    #[error("{url} cannot be asked: {reason}")]
+    InvalidUrl {
+        /// As it was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody listens there.
+    #[error("no gateway answers at {url}; start it with `pomona up`")]
+    Refused {
+        /// Where.
+        url: String,
+    },
+    /// The network does not lead there, or not in time.
+    #[error("the gateway at {url} cannot be reached: {message}")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// What the system said.
+        message: String,
+    },
+    /// The key is missing or wrong.
+    #[error(
+        "the gateway at {url} refused the key ({message}); give the right one with --key-file or POMONA_KEY"
+    )]
+    Unauthorized {
+        /// Where.
+        url: String,
+        /// What the gateway said.
+        message: String,
+    },
+    /// The gateway understood and refused, or failed.
+    #[error("{message} ({code})")]
+    Api {
+        /// HTTP status; 0 for an error within a stream.
+        status: u16,
+        /// Stable name of the error, `overloaded` for instance.
+        code: String,
+        /// For people.
+        message: String,
+        /// Seconds after which a retry makes sense, when the gateway said so.
+        retry_after_s: Option<u32>,
+    },
+    /// What came is no answer of a gateway.
+    #[error("what answers at {url} does not speak as a gateway does: {message}")]
+    Protocol {
+        /// Where.
+        url: String,
+        /// What was seen.
+        message: String,
+    },
+    /// The answer broke off.
+    #[error("the connection to {url} was lost before the answer was complete: {message}")]
+    Lost {
+        /// Where.
+        url: String,
+        /// What was seen.
+        message: String,
+    },
+    /// The answer stood still.
+    #[error("the gateway at {url} was silent for {waited_s} s")]
+    Silent {
+        /// Where.
+        url: String,
+        /// How long, in seconds.
+        waited_s: u64,
+    },
+}
+
+impl ClientError {
+    /// Whether the cause is that no gateway can be used at all, rather than what was asked.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::NoGateway | Self::Refused { .. } | Self::Unreachable { .. } | Self::Silent { .. } => true,
+            Self::Api { status, code, .. } => {
+                *status == 503 || code == "shutting_down" || code == "model_unavailable"
+            }
+            Self::InvalidUrl { .. }
+            | Self::Unauthorized { .. }
+            | Self::Protocol { .. }
+            | Self::Lost { .. } => false,
+        }
+    }
+
+    /// What a failed request means.
+    pub(crate) fn of_request(url: &reqwest::Url, error: &reqwest::Error) -> Self {
+        let url = shown(url);
+        if has_refusal(error) {
+            Self::Refused { url }
+        } else if error.is_timeout() {
+            Self::Unreachable { url, message: "no answer in time".to_owned() }
+        } else {
+            Self::Unreachable { url, message: root(error) }
+        }
+    }
+
+    /// What a failure within the body of an answer means.
+    pub(crate) fn of_body(url: &reqwest::Url, error: &reqwest::Error) -> Self {
+        Self::Lost { url: shown(url), message: root(error) }
+    }
+}
+
+/// The address without the slash that only a program needs.
+pub(crate) fn shown(url: &reqwest::Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+fn has_refusal(error: &reqwest::Error) -> bool {
+    causes(error).any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    })
+}
+
+/// The innermost cause: what the system said, without the layers that passed it on.
+fn root(error: &reqwest::Error) -> String {
+    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error as &(dyn Error + 'static)), |error| (*error).source())
+}
