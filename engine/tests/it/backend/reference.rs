@@ -1,0 +1,31 @@
+//! Against `transformers`, whose results lie beside each checkpoint.
+
+use super::support::{FIXTURES, cases, greedy, load, one_shot};
+
+/// Logits are around 10 here; two correct orders of summation differ by some millionths of that.
+const TOLERANCE: f32 = 1e-4;
+
+#[test]
+fn logits_are_those_of_the_reference() {
+    for name in FIXTURES {
+        let mut backend = load(name, 2, None);
+        for case in cases(name) {
+            let logits = one_shot(&mut backend, &case.prompt_ids);
+            assert_eq!(logits.len(), case.logits.len(), "{name}");
+            let distance = logits.iter().zip(&case.logits).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            println!("{name}, {} tokens: off by at most {distance:e}", case.prompt_ids.len());
+            assert!(distance < TOLERANCE, "{name}, {} tokens: off by {distance}", case.prompt_ids.len());
+        }
+    }
+}
+
+#[test]
+fn greedy_choices_are_those_of_the_reference() {
+    for name in FIXTURES {
+        let mut backend = load(name, 2, None);
+        for case in cases(name) {
+            let chosen = greedy(&mut backend, &case.prompt_ids, case.greedy.len());
+            assert_eq!(chosen, case.greedy, "{name}, {} tokens", case.prompt_ids.len());
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Opening folders, good and bad.
