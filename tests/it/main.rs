@@ -1,1 +1,20 @@
 //! Whole processes under faults. Each test is a rule; each starts its own `pomona`.
+//!
+//! `POMONA_TEST_FULL=1` takes the heavy counts, `POMONA_TEST_SEED` repeats a run of the random ones.
+#![expect(clippy::print_stdout, reason = "seeds and counts are printed for whoever repeats a failure")]
+
+mod support;
+
+mod scripted_engine;
+
+mod shutdown;
+mod startup;
+
+mod failover;
+mod faults;
+mod leaving;
+mod pace;
+mod websocket;
+
+mod logs;
+mod model_folders;

@@ -1,0 +1,147 @@
+//! The test engine itself keeps the engine protocol, so that what it proves is worth something.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bytes::BytesMut;
+use pomona_protocol::limits::EVENT_FRAME_BYTES_MAX;
+use pomona_protocol::{
+    EngineReport, FrameDecoder, Message, ModelId, Open, OutputFormat, Role, Sampling, TurnEvent, TurnId,
+    TurnInput, TurnRequest, encode_frame,
+};
+use pomona_tests::script::{answer, token_id};
+use pomona_tests::system;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+
+use crate::support;
+
+struct Engine {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Engine {
+    fn start(script: &str) -> Result<Self> {
+        let folder = TempDir::new()?;
+        let child = Command::new(support::engine())
+            .args(script.split_whitespace())
+            .arg("--socket")
+            .arg(folder.path().join("socket"))
+            .args(["--model-dir", "x", "--model-id", "sprout", "--engine-json", "{\"a\": 1}"])
+            .stdin(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        Ok(Self { child, folder })
+    }
+
+    async fn open(&self, open: &Open) -> Result<UnixStream> {
+        let path = self.folder.path().join("socket");
+        let mut stream = loop {
+            match UnixStream::connect(&path).await {
+                Ok(stream) => break stream,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        };
+        let mut bytes = BytesMut::new();
+        encode_frame(open, &mut bytes, 1 << 20)?;
+        stream.write_all(&bytes).await?;
+        Ok(stream)
+    }
+
+    async fn turn(&self, request: TurnRequest) -> Result<Vec<TurnEvent>> {
+        let mut stream = self.open(&Open::Turn { attempt: 1, request: Box::new(request) }).await?;
+        let mut decoder = FrameDecoder::<TurnEvent>::new(EVENT_FRAME_BYTES_MAX);
+        let mut events = Vec::new();
+        while !events.last().is_some_and(TurnEvent::is_terminal) {
+            match decoder.next_frame()? {
+                Some(event) => events.push(event),
+                None if stream.read_buf(decoder.buffer()).await? == 0 => break,
+                None => {}
+            }
+        }
+        Ok(events)
+    }
+}
+
+fn request(words: &str, resume: Vec<u32>) -> TurnRequest {
+    TurnRequest {
+        turn: TurnId(1),
+        model: ModelId::from("sprout"),
+        input: TurnInput::Messages(vec![Message::text(Role::User, words)]),
+        sampling: Sampling { seed: 5, ..Sampling::default() },
+        output_format: OutputFormat::Text,
+        resume,
+        deadline_ms: 0,
+    }
+}
+
+fn text(events: &[TurnEvent]) -> String {
+    let texts = events.iter().filter_map(|event| match event {
+        TurnEvent::Tokens { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+#[tokio::test]
+async fn an_answer_follows_from_seed_and_index() -> Result<()> {
+    let engine = Engine::start("tokens=9 chunk=2")?;
+    let events = engine.turn(request("hello", Vec::new())).await?;
+    ensure!(text(&events) == answer(5, 9), "{events:?}");
+    let resume = (0..4).map(|index| token_id(5, index)).collect();
+    let rest = engine.turn(request("hello", resume)).await?;
+    ensure!(answer(5, 4) + &text(&rest) == answer(5, 9), "{rest:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_continuation_is_refused() -> Result<()> {
+    let engine = Engine::start("")?;
+    let events = engine.turn(request("hello", vec![1, 2])).await?;
+    ensure!(matches!(events.as_slice(), [TurnEvent::Failed { .. }]), "{events:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_exits_before_the_scripted_token() -> Result<()> {
+    let mut engine = Engine::start("")?;
+    let events = engine.turn(request("exit=3", Vec::new())).await?;
+    ensure!(text(&events) == answer(5, 3), "{events:?}");
+    ensure!(engine.child.wait().await?.code() == Some(101));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_watcher_hears_ready_and_then_load() -> Result<()> {
+    let engine = Engine::start("load_ms=100")?;
+    let mut stream = engine.open(&Open::Watch).await?;
+    let mut decoder = FrameDecoder::<EngineReport>::new(EVENT_FRAME_BYTES_MAX);
+    let mut heard = Vec::new();
+    while heard.last() != Some(&"load") {
+        match decoder.next_frame()? {
+            Some(EngineReport::Loading { .. }) => heard.push("loading"),
+            Some(EngineReport::Ready { .. }) => heard.push("ready"),
+            Some(EngineReport::Load(_)) => heard.push("load"),
+            Some(EngineReport::Failed { cause }) => anyhow::bail!("failed: {cause}"),
+            None => ensure!(stream.read_buf(decoder.buffer()).await? > 0, "closed"),
+        }
+    }
+    heard.dedup();
+    ensure!(heard == ["loading", "ready", "load"], "{heard:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_ends_when_its_standard_input_closes() -> Result<()> {
+    let mut engine = Engine::start("")?;
+    let pid = engine.child.id().context("no process id")?;
+    engine.open(&Open::Watch).await?;
+    ensure!(system::is_alive(pid));
+    drop(engine.child.stdin.take());
+    tokio::time::timeout(Duration::from_secs(5), engine.child.wait()).await??;
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! What the tests share: the test engine, seeds, and patience with a limit.
+
+use std::future::Future;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use pomona_tests::Launch;
+use serde_json::{Value, json};
+
+/// Longest time that a start which must fail may take.
+pub(crate) const FAILING_START: Duration = Duration::from_secs(30);
+
+/// The scripted engine.
+pub(crate) fn engine() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_test-engine"))
+}
+
+/// `pomona up` with the scripted engine, restarting without long pauses.
+pub(crate) fn scripted(script: &str) -> Launch {
+    eager(Launch::default()).engine(engine(), script)
+}
+
+/// Restarts soon and often: these tests are about what happens between.
+pub(crate) fn eager(launch: Launch) -> Launch {
+    launch.set("restart.max_attempts", 1000).set("restart.base_ms", 10).set("restart.max_ms", 50)
+}
+
+/// The body of a turn with a seed; the words are for the scripted engine.
+pub(crate) fn turn(words: &str, seed: u64, tokens: u32) -> Value {
+    json!({
+        "model": "sprout",
+        "messages": [{"role": "user", "content": words}],
+        "seed": seed,
+        "max_tokens": tokens,
+    })
+}
+
+/// Whether heavy counts were asked for.
+pub(crate) fn full() -> bool {
+    std::env::var_os("POMONA_TEST_FULL").is_some()
+}
+
+/// Numbers from a printed seed.
+pub(crate) struct Random(u64);
+
+impl Random {
+    /// From `POMONA_TEST_SEED`, else from the clock; says which.
+    pub(crate) fn announced() -> Self {
+        let given = std::env::var("POMONA_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let seed = given.unwrap_or(clock.as_nanos() as u64 % 1_000_000_007);
+        println!("repeat with POMONA_TEST_SEED={seed}");
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// Below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// Looks until `condition` holds; says how long that took.
+pub(crate) async fn eventually<F>(
+    what: &str,
+    limit: Duration,
+    mut condition: impl FnMut() -> F,
+) -> Result<Duration>
+where
+    F: Future<Output = Result<bool>>,
+{
+    let started = Instant::now();
+    while !condition().await? {
+        if started.elapsed() > limit {
+            bail!("not within {limit:?}: {what}");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(started.elapsed())
+}
