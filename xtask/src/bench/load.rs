@@ -1,0 +1,56 @@
+//! A load generator that looks at nothing it does not need: the machine is shared with what is measured.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use futures::StreamExt;
+use futures::future::try_join_all;
+use pomona_tests::Api;
+use serde_json::{Value, json};
+
+/// The body of a turn; the words are for a scripted engine.
+pub(super) fn turn(words: &str, tokens: u32) -> Value {
+    json!({
+        "model": "sprout",
+        "messages": [{"role": "user", "content": words}],
+        "max_tokens": tokens,
+        "ignore_eos": true,
+        "seed": 1,
+    })
+}
+
+/// Sends `count` requests without stream over `connections` that are kept open.
+pub(super) async fn requests(api: &Api, connections: u32, count: u32, body: &Value) -> Result<()> {
+    let one = async |api: Api| {
+        for _ in 0..count / connections {
+            let (status, answer) = api.chat(body).await?;
+            ensure!(status == 200, "{status} {answer}");
+        }
+        anyhow::Ok(())
+    };
+    let clients: Result<Vec<Api>> = (0..connections).map(|_| Api::new(&api.url, &api.key)).collect();
+    try_join_all(clients?.into_iter().map(one)).await?;
+    Ok(())
+}
+
+/// Opens `count` streams at once and reads them to their ends; the time from the first to the last byte.
+pub(super) async fn streams(api: &Api, count: u32, body: &Value) -> Result<Duration> {
+    let started = Instant::now();
+    try_join_all((0..count).map(|_| drain(api, body))).await?;
+    Ok(started.elapsed())
+}
+
+async fn drain(api: &Api, body: &Value) -> Result<()> {
+    let response = api.open_stream(body).await?;
+    ensure!(response.status() == 200, "a stream answered {}", response.status());
+    let mut bytes = response.bytes_stream();
+    let mut last = Vec::new();
+    while let Some(chunk) = bytes.next().await {
+        let chunk = chunk.context("a stream broke")?;
+        last.extend_from_slice(&chunk);
+        // Enough to recognise the end.
+        last.drain(..last.len().saturating_sub(32));
+    }
+    ensure!(last.windows(6).any(|window| window == b"[DONE]"), "a stream ended without [DONE]");
+    Ok(())
+}
