@@ -1,0 +1,204 @@
+//! Connections: one task and one Client actor each, from `accept` to the last byte.
+//!
+//! [`crate::Gateway::serve`] runs [`run`]. Every task is owned by its JoinSet; when the shutdown token fires
+//! nothing new is accepted and running requests end, when the kill token fires what is left is dropped.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::IntoResponse;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::errors::ApiError;
+use crate::guard::{self, Guard};
+use crate::stall::StallGuard;
+use crate::state::{Connection, Shared};
+use crate::ws;
+
+/// Pause after a failed accept: descriptors are mostly what is missing, and trying at once would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Clients over the limit that are told so at once; further ones are just closed.
+const REFUSALS_MAX: usize = 64;
+/// How long telling them may take.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+/// Streams of one HTTP/2 connection, as many as browsers use.
+const HTTP2_STREAMS_MAX: u32 = 128;
+/// A silent HTTP/2 peer is asked for a sign of life this often.
+const HTTP2_PING: Duration = Duration::from_secs(20);
+
+/// Accepts until `shutdown`, then waits for connections to end or for `kill`. Returns how many were cut.
+pub(crate) async fn run(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    router: Router,
+    kill: CancellationToken,
+) -> usize {
+    let mut connections = JoinSet::new();
+    let places = Arc::new(Semaphore::new(shared.limits.connections_max as usize));
+    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shared.shutdown.cancelled() => break,
+            Some(_) = connections.join_next() => continue,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            connections.spawn(connection(Arc::clone(&shared), router.clone(), stream, peer, place));
+        } else if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
+            let limit = shared.limits.connections_max;
+            let message = format!("{limit} connections are open already (limits.connections_max)");
+            connections.spawn(refuse(stream, ApiError::overloaded(&message), Some(place)));
+        }
+    }
+    drop(listener);
+    tracing::info!(connections = connections.len(), "gateway stopped accepting");
+    let ended = async { while connections.join_next().await.is_some() {} };
+    let was_killed = tokio::select! {
+        () = ended => false,
+        () = kill.cancelled() => true,
+    };
+    let cut = if was_killed { connections.len() } else { 0 };
+    connections.shutdown().await;
+    cut
+}
+
+/// Without it each small write waits for the previous one's acknowledgement, up to 40 ms.
+pub(crate) fn configure(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)
+}
+
+/// The life of one connection.
+async fn connection(
+    shared: Arc<Shared>,
+    router: Router,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: OwnedSemaphorePermit,
+) {
+    let local = match configure(&stream).and_then(|()| stream.local_addr()) {
+        Ok(local) => local,
+        Err(error) => return tracing::debug!(%peer, %error, "connection was gone at once"),
+    };
+    let client = match shared.handle.connect(peer.to_string()).await {
+        Ok(client) => client,
+        Err(cause) => return refuse(stream, cause.into(), None).await,
+    };
+    let connection = Arc::new(Connection::new(client, peer, local));
+    let stalls = Duration::from_millis(shared.limits.stall_ms);
+    let stream = TokioIo::new(StallGuard::new(stream, stalls));
+    let guard = Guard { shared: Arc::clone(&shared), router, connection: Arc::clone(&connection) };
+    serve_http(&shared, &connection, stream, guard).await;
+    if let Some(upgrade) = connection.take_upgrade() {
+        ws::run(&shared, &connection, upgrade).await;
+    }
+    drop(place);
+}
+
+async fn serve_http(
+    shared: &Shared,
+    connection: &Connection,
+    stream: TokioIo<StallGuard<TcpStream>>,
+    guard: Guard,
+) {
+    let builder = http_builder(shared);
+    let service = service_fn(move |request| guard::serve(guard.clone(), request));
+    let mut http = pin!(builder.serve_connection_with_upgrades(stream, service));
+    // HTTP's own timer starts with the first byte; this one is for clients that send none.
+    let mut silent = pin!(tokio::time::sleep(Duration::from_millis(shared.limits.header_read_ms)));
+    let mut was_checked = false;
+    let mut ends = false;
+    loop {
+        tokio::select! {
+            served = http.as_mut() => {
+                if let Err(error) = served {
+                    tracing::debug!(peer = %connection.peer, %error, "connection ended");
+                }
+                return;
+            }
+            () = shared.shutdown.cancelled(), if !ends => {
+                ends = true;
+                http.as_mut().graceful_shutdown();
+            }
+            () = silent.as_mut(), if !was_checked => {
+                was_checked = true;
+                if !connection.has_asked() {
+                    return tracing::debug!(peer = %connection.peer, "connection sent no request in time");
+                }
+            }
+        }
+    }
+}
+
+fn http_builder(shared: &Shared) -> auto::Builder<TokioExecutor> {
+    let limits = &shared.limits;
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(limits.header_read_ms))
+        .max_buf_size(limits.header_bytes_max as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(limits.header_bytes_max)
+        .max_concurrent_streams(HTTP2_STREAMS_MAX)
+        .keep_alive_interval(HTTP2_PING);
+    builder
+}
+
+/// Tells a client why it is not served, without reading what it asks.
+async fn refuse(mut stream: TcpStream, error: ApiError, _place: Option<OwnedSemaphorePermit>) {
+    let body = error.to_json();
+    let response = error.into_response();
+    let head = format!(
+        "HTTP/1.1 {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
+        response.status(),
+        body.len()
+    );
+    let told = async {
+        stream.write_all(&[head.as_bytes(), &body].concat()).await?;
+        stream.shutdown().await?;
+        // Closing with unread bytes would reset the connection and lose what was said.
+        let mut unread = [0; 4096];
+        while stream.read(&mut unread).await? > 0 {}
+        Ok::<_, io::Error>(())
+    };
+    if !matches!(tokio::time::timeout(REFUSAL_TIME, told).await, Ok(Ok(()))) {
+        tracing::debug!("a refused client did not listen");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn accepted_sockets_send_small_writes_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (accepted, _client) = tokio::join!(listener.accept(), TcpStream::connect(address));
+        let (stream, _) = accepted.unwrap();
+        assert!(!stream.nodelay().unwrap(), "the system's default");
+        configure(&stream).unwrap();
+        assert!(stream.nodelay().unwrap());
+    }
+}

@@ -1,0 +1,217 @@
+//! Every error that a client can see, in OpenAI's shape, and the one place where a cause becomes a status.
+//!
+//! Handlers return [`ApiError`]; the WebSocket reads its code and message. The inner crates know none of it.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use pomona_protocol::Cause;
+use serde::Serialize;
+
+/// The client went away before the answer; nginx made the number common.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// An answer that is a refusal.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    kind: &'static str,
+    code: &'static str,
+    param: Option<String>,
+    message: String,
+    hint: Hint,
+}
+
+/// A header that tells a client what to do instead.
+#[derive(Clone, Copy, Debug)]
+enum Hint {
+    None,
+    /// Come back after this many seconds.
+    RetryAfter(u32),
+    /// Use one of these methods.
+    Allow(&'static str),
+    /// Bring a key.
+    Bearer,
+}
+
+/// OpenAI's `{"error": …}`.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct ErrorBody<'a> {
+    error: ErrorDetail<'a>,
+}
+
+/// What went wrong.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct ErrorDetail<'a> {
+    /// For people: names the thing, the value and the allowed range.
+    message: &'a str,
+    /// The family of the error, `invalid_request_error` for instance.
+    #[serde(rename = "type")]
+    kind: &'a str,
+    /// The field that is wrong, when it is one.
+    param: Option<&'a str>,
+    /// The stable name of the error.
+    code: &'a str,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, kind: kind_of(status), code, param: None, message: message.into(), hint: Hint::None }
+    }
+
+    /// A field whose value cannot be taken.
+    pub(crate) fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", message).with_param(param)
+    }
+
+    /// A field that asks for something this server does not do.
+    pub(crate) fn unsupported(code: &'static str, param: &str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message).with_param(param)
+    }
+
+    pub(crate) fn unauthorized(message: &str) -> Self {
+        let mut error = Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message);
+        error.hint = Hint::Bearer;
+        error
+    }
+
+    pub(crate) fn overloaded(message: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message).retry_after(1)
+    }
+
+    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
+        let message = format!("this route takes {allow}");
+        let mut error = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+        error.hint = Hint::Allow(allow);
+        error
+    }
+
+    pub(crate) fn with_param(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    fn retry_after(mut self, seconds: u32) -> Self {
+        self.hint = Hint::RetryAfter(seconds.max(1));
+        self
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn body(&self) -> ErrorBody<'_> {
+        ErrorBody {
+            error: ErrorDetail {
+                message: &self.message,
+                kind: self.kind,
+                param: self.param.as_deref(),
+                code: self.code,
+            },
+        }
+    }
+
+    /// The body as bytes; never fails, since it is plain text in a plain shape.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.body()).unwrap_or_default()
+    }
+}
+
+/// OpenAI's `type` of a status.
+fn kind_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        _ => "server_error",
+    }
+}
+
+/// The one table from causes to statuses.
+pub(crate) fn status_of(cause: &Cause) -> StatusCode {
+    match cause {
+        Cause::UnknownModel { .. } => StatusCode::NOT_FOUND,
+        Cause::InvalidRequest { .. }
+        | Cause::ContextExceeded { .. }
+        | Cause::Template { .. }
+        | Cause::KvExhausted { .. } => StatusCode::BAD_REQUEST,
+        Cause::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Cause::DeadlineExceeded { .. } => StatusCode::GATEWAY_TIMEOUT,
+        Cause::ModelUnavailable { .. }
+        | Cause::EngineLost { .. }
+        | Cause::EngineStalled { .. }
+        | Cause::AttemptsExhausted { .. }
+        | Cause::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+        Cause::Cancelled => {
+            StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::REQUEST_TIMEOUT)
+        }
+        Cause::Protocol { .. } | Cause::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl From<Cause> for ApiError {
+    fn from(cause: Cause) -> Self {
+        let error = Self::new(status_of(&cause), cause.code(), cause.to_string());
+        match cause {
+            Cause::InvalidRequest { parameter, .. } => error.with_param(parameter),
+            Cause::UnknownModel { .. } => error.with_param("model"),
+            Cause::ContextExceeded { .. } => error.with_param("messages"),
+            Cause::Overloaded { retry_after_s, .. } => error.retry_after(retry_after_s),
+            Cause::ShuttingDown
+            | Cause::ModelUnavailable { .. }
+            | Cause::EngineLost { .. }
+            | Cause::EngineStalled { .. }
+            | Cause::AttemptsExhausted { .. } => error.retry_after(1),
+            Cause::Template { .. }
+            | Cause::DeadlineExceeded { .. }
+            | Cause::Protocol { .. }
+            | Cause::KvExhausted { .. }
+            | Cause::Cancelled
+            | Cause::Internal { .. } => error,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.to_json()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        match self.hint {
+            Hint::None => {}
+            Hint::RetryAfter(seconds) => drop(headers.insert(RETRY_AFTER, HeaderValue::from(seconds))),
+            Hint::Allow(methods) => drop(headers.insert(ALLOW, HeaderValue::from_static(methods))),
+            Hint::Bearer => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overload_says_when_to_come_back() {
+        let cause = Cause::Overloaded { waiting: 9, limit: 9, retry_after_s: 7 };
+        let response = ApiError::from(cause).into_response();
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()[RETRY_AFTER], "7");
+    }
+
+    #[test]
+    fn a_wrong_field_is_named_in_param() {
+        let cause = Cause::InvalidRequest { parameter: "top_p".into(), message: "is 3".into() };
+        let body: serde_json::Value = serde_json::from_slice(&ApiError::from(cause).to_json()).unwrap();
+        assert_eq!(body["error"]["param"], "top_p");
+        assert_eq!(body["error"]["code"], "invalid_request");
+        assert_eq!(body["error"]["type"], "invalid_request_error");
+    }
+}

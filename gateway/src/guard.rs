@@ -1,0 +1,119 @@
+//! What happens to every request, in order: host, origin, method, key, place; then the route's handler; then
+//! CORS, metrics and the log. [`crate::accept`] calls [`serve`] for each request of a connection.
+//!
+//! One function instead of a stack of layers: nothing is boxed that the handler does not need, and the order
+//! can be read.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use hyper::body::Incoming;
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use tower::Service;
+
+use crate::errors::ApiError;
+use crate::routes::{self, Route, UNKNOWN_ROUTE};
+use crate::state::{Connection, Shared};
+use crate::{auth, hosts};
+
+/// What a connection's requests need.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) router: Router,
+    pub(crate) connection: Arc<Connection>,
+}
+
+/// Where a request goes that was let through.
+enum Passed {
+    /// To its handler.
+    Handler,
+    /// Nowhere: a browser asks beforehand, and is answered here.
+    Preflight,
+}
+
+/// Answers one request.
+pub(crate) async fn serve(guard: Guard, request: Request<Incoming>) -> Result<Response, Infallible> {
+    let started = Instant::now();
+    let Guard { shared, mut router, connection } = guard;
+    connection.asked();
+    let method = request.method().clone();
+    let route = routes::find(request.uri().path());
+    let mut granted = None;
+    let mut request = request.map(Body::new);
+    let mut response = match pass(&shared, &connection, &mut request, route, &mut granted) {
+        Err(refused) => refused.into_response(),
+        Ok(Passed::Preflight) => preflight(),
+        Ok(Passed::Handler) => {
+            let answered = AssertUnwindSafe(router.call(request)).catch_unwind().await;
+            answered.unwrap_or_else(|_| Ok(panicked())).unwrap_or_else(|never| match never {})
+        }
+    };
+    if let Some(origin) = granted {
+        hosts::grant(response.headers_mut(), origin);
+    }
+    let label = route.map_or(UNKNOWN_ROUTE, |route| route.template);
+    shared.metrics.request_ended(label, response.status().as_str());
+    tracing::debug!(
+        %method,
+        route = label,
+        status = response.status().as_u16(),
+        latency_us = started.elapsed().as_micros() as u64,
+        "request"
+    );
+    Ok(response)
+}
+
+fn pass(
+    shared: &Shared,
+    connection: &Arc<Connection>,
+    request: &mut Request<Body>,
+    route: Option<&Route>,
+    granted: &mut Option<HeaderValue>,
+) -> Result<Passed, ApiError> {
+    shared.hosts.check_host(request, connection.local)?;
+    *granted = shared.hosts.check_origin(request)?;
+    let Some(route) = route else { return Ok(Passed::Handler) };
+    if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        return Ok(Passed::Preflight);
+    }
+    check_method(route, request.method())?;
+    let is_from_loopback = connection.peer.ip().to_canonical().is_loopback();
+    auth::check(&shared.keys, route.access, is_from_loopback, request)?;
+    if route.takes_permit {
+        request.extensions_mut().insert(shared.permit()?);
+    }
+    request.extensions_mut().insert(Arc::clone(connection));
+    Ok(Passed::Handler)
+}
+
+fn check_method(route: &Route, method: &Method) -> Result<(), ApiError> {
+    let is_head_of_get = method == Method::HEAD && route.method == Method::GET;
+    if *method == route.method || is_head_of_get {
+        return Ok(());
+    }
+    Err(ApiError::method_not_allowed(if route.method == Method::GET { "GET, HEAD" } else { "POST" }))
+}
+
+fn preflight() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    hosts::grant_preflight(response.headers_mut());
+    response
+}
+
+fn panicked() -> Response {
+    tracing::error!("a handler panicked");
+    ApiError::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "internal error: the handler of this route broke",
+    )
+    .into_response()
+}

@@ -1,0 +1,27 @@
+//! The one way in: OpenAI-compatible HTTP and WebSocket, keys, limits, metrics.
+//!
+//! A request goes `accept` (one Client actor per connection) → `guard` (host, origin, method, key, place) →
+//! `routes` → a handler, which makes turns of it and writes their events as they come. This crate decides
+//! nothing about turns and knows no engine; it alone knows HTTP status codes.
+
+mod accept;
+mod admin;
+mod auth;
+mod body;
+mod errors;
+mod gateway;
+mod guard;
+mod hosts;
+mod keys;
+pub mod metrics;
+mod openai;
+mod openapi;
+mod page;
+mod routes;
+mod stall;
+mod state;
+mod ws;
+
+pub use gateway::{BindError, Gateway, GatewayParts, Served};
+pub use keys::{KeyError, KeyRing};
+pub use metrics::Metrics;
