@@ -98,7 +98,7 @@ impl Pomona {
         let deadline = process.started + limit;
         loop {
             let key = std::fs::read_to_string(process.home.join("key")).unwrap_or_default();
-            let url = find_url(&process.printed());
+            let url = announced_url(&process);
             if let (Some(url), false) = (url, key.trim().is_empty()) {
                 return Ok(Self { process, api: Api::new(&url, key.trim())? });
             }
@@ -184,15 +184,12 @@ impl Pomona {
     }
 }
 
-/// The first address that a text names.
-fn find_url(printed: &str) -> Option<String> {
-    printed.match_indices("http://127.0.0.1:").find_map(|(at, prefix)| {
-        let rest = &printed[at + prefix.len()..];
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        // A number at the very end may still be growing.
-        let whole = rest.len() > digits.len() && digits.parse::<u16>().is_ok_and(|port| port > 0);
-        whole.then(|| format!("{prefix}{digits}"))
-    })
+/// Where this process listens, as it tells the commands of its own home.
+fn announced_url(process: &Running) -> Option<String> {
+    let text = std::fs::read(process.home.join("data").join("gateway.json")).ok()?;
+    let gateway: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    // A file that a killed process has left behind names another one.
+    (gateway["pid"] == process.pid()).then(|| gateway["url"].as_str().map(str::to_owned))?
 }
 
 fn collect(mut pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {

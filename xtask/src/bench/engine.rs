@@ -1,4 +1,4 @@
-//! The engine alone, measured by its own example, which prints one flat JSON object of numbers.
+//! The engine alone, measured by its own example, which writes a checkpoint of its own and prints JSON.
 
 use std::process::{Command, Stdio};
 
@@ -7,15 +7,6 @@ use serde_json::Value;
 
 use super::table::{Table, Target};
 use crate::workspace;
-
-/// Key of the example's report, and how it is told.
-const ROWS: &[(&str, &str, &str)] = &[
-    ("decode_tokens_per_second_1", "engine, decode, 1 sequence", "tokens/s"),
-    ("decode_tokens_per_second_8", "engine, decode, 8 sequences", "tokens/s"),
-    ("decode_tokens_per_second_32", "engine, decode, 32 sequences", "tokens/s"),
-    ("prefill_tokens_per_second", "engine, prefill", "tokens/s"),
-    ("bandwidth_share_1", "engine, share of measured memory bandwidth, 1 sequence", "share"),
-];
 
 pub(super) fn measure(table: &mut Table) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -28,9 +19,20 @@ pub(super) fn measure(table: &mut Table) -> Result<()> {
         .context("cargo cannot be started")?;
     ensure!(output.status.success(), "the example decode_speed failed");
     let report: Value = serde_json::from_slice(&output.stdout).context("decode_speed printed no JSON")?;
-    for (key, name, unit) in ROWS {
-        let value = report[key].as_f64().with_context(|| format!("decode_speed reports no {key}"))?;
-        table.add(name, unit, Target::None, value);
+    let number =
+        |value: &Value, key: &str| value.as_f64().with_context(|| format!("decode_speed reports no {key}"));
+    for decode in report["decode"].as_array().context("decode_speed reports no decode")? {
+        let sequences = decode["sequences"].as_u64().context("decode_speed reports no sequences")?;
+        if [1, 8, 32].contains(&sequences) {
+            let name = format!("engine, decode, {sequences} at once");
+            table.add(&name, "tokens/s", Target::None, number(&decode["tokens_per_s"], "tokens_per_s")?);
+        }
     }
+    let prefill = number(&report["prefill_tokens_per_s"], "prefill_tokens_per_s")?;
+    table.add("engine, prefill", "tokens/s", Target::None, prefill);
+    let share = number(&report["bandwidth_share"], "bandwidth_share")? * 100.0;
+    table.add("engine, share of measured memory bandwidth, one sequence", "%", Target::None, share);
+    let bandwidth = number(&report["bandwidth_bytes_per_s"], "bandwidth_bytes_per_s")? / 1e9;
+    table.add("memory bandwidth, measured", "GB/s", Target::None, bandwidth);
     Ok(())
 }
