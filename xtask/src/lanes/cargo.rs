@@ -12,7 +12,7 @@ use crate::tidy;
 const FULL: &str = "POMONA_TEST_FULL";
 
 pub(super) fn fmt(job: &mut Job) -> Result<Outcome> {
-    job.cargo(&["fmt", "--all", "--check"])?;
+    job.cargo(&["fmt", "--all", "--", "--check", "--color", "never"])?;
     Ok(Outcome::Passed(String::new()))
 }
 

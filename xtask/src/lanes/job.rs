@@ -66,7 +66,8 @@ impl Job {
 
     /// As [`Job::run`], in another folder than the repository's root.
     pub(crate) fn run_in(&mut self, folder: &Path, command: &mut Command) -> Result<()> {
-        let name = command.get_program().to_string_lossy().into_owned();
+        let program = Path::new(command.get_program());
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let log = |log: &File| log.try_clone().context("the log cannot be shared");
         let mut child = command
             .current_dir(folder)
