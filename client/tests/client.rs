@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use pomona_client::{ChatEvent, ChatMessage, ChatRequest, Client, ClientError, Endpoint, Given, Secret};
-use pomona_protocol::{Role, Usage};
+use pomona_protocol::{ModelCard, ModelId, Role, Usage};
 
 /// Answers the first connection with `answer`, hands over what was asked, then waits for the client to close.
 struct Canned {
@@ -197,12 +197,20 @@ async fn a_refusal_keeps_what_the_gateway_said() {
 
 #[tokio::test]
 async fn models_of_any_gateway_are_read() {
-    let body = r#"{"object":"list","data":[{"id":"sprout","object":"model","architecture":"llama","parameters":5},{"id":"x"}]}"#;
-    let gateway = canned(json("200 OK", body), true);
+    let card = ModelCard {
+        id: ModelId::from("sprout"),
+        architecture: "llama".to_owned(),
+        parameters: 5,
+        dtype: "bf16".to_owned(),
+        context_tokens: 2048,
+        vocabulary: 4096,
+        weight_bytes: 10,
+        kv_bytes_per_token: 1,
+    };
+    let ours = serde_json::json!({ "id": "sprout", "object": "model", "owned_by": "pomona", "pomona": card });
+    let body = serde_json::json!({ "object": "list", "data": [ours, { "id": "x" }] }).to_string();
+    let gateway = canned(json("200 OK", &body), true);
     let models = client(&gateway.url).models().await.unwrap();
-    assert_eq!(
-        (models[0].id.as_str(), models[0].parameters, models[0].architecture.as_deref()),
-        ("sprout", Some(5), Some("llama"))
-    );
-    assert_eq!((models[1].id.as_str(), models[1].parameters), ("x", None));
+    assert_eq!((models[0].id.as_str(), &models[0].card), ("sprout", &Some(card)));
+    assert_eq!((models[1].id.as_str(), &models[1].card), ("x", &None));
 }

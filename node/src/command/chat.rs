@@ -1,0 +1,72 @@
+//! `pomona chat`: one answer for a prompt or a pipe, a conversation for a person at a terminal.
+
+mod conversation;
+mod history;
+mod interactive;
+mod oneshot;
+mod slash;
+mod turn;
+
+use std::io::{self, IsTerminal, Read};
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use pomona_client::Client;
+use tokio::runtime::Builder;
+
+use crate::cli::{ChatArgs, Global};
+use crate::exit::Exit;
+use crate::output;
+use conversation::Conversation;
+
+/// Bytes of a prompt from a pipe: what a gateway accepts by default.
+const PROMPT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Asks once, or talks until the person leaves.
+pub(super) fn run(args: ChatArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let prompt = match args.prompt.clone() {
+        Some(prompt) => Some(prompt),
+        None if io::stdin().is_terminal() => None,
+        None => Some(read_pipe()?),
+    };
+    if prompt.is_none() && (!output::is_terminal() || global.json) {
+        let message = "no prompt: give one as an argument or through a pipe; a conversation needs a terminal";
+        return Err(Exit::Usage.because(anyhow!(message)));
+    }
+    let client = super::connect(global)?;
+    // A worker of its own, so that the connection is looked after while the person types.
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let model = match args.model.clone() {
+        Some(model) => model,
+        None => runtime.block_on(first_model(&client))?,
+    };
+    let conversation = Conversation::new(model, args);
+    match prompt {
+        Some(prompt) => oneshot::run(&runtime, &client, conversation, prompt, global.json),
+        None => interactive::run(&runtime, &client, conversation, global),
+    }
+}
+
+fn read_pipe() -> anyhow::Result<String> {
+    let mut text = String::new();
+    let read =
+        io::stdin().take(PROMPT_BYTES_MAX + 1).read_to_string(&mut text).context("cannot read the prompt")?;
+    if read as u64 > PROMPT_BYTES_MAX {
+        return Err(Exit::Usage.because(anyhow!("the prompt is longer than {PROMPT_BYTES_MAX} bytes")));
+    }
+    if text.trim().is_empty() {
+        return Err(Exit::Usage.because(anyhow!("the prompt is empty")));
+    }
+    Ok(text.trim_end_matches('\n').to_owned())
+}
+
+async fn first_model(client: &Client) -> anyhow::Result<String> {
+    let models = client.models().await?;
+    let first = models.into_iter().next();
+    let id = first.map(|model| model.id);
+    id.ok_or_else(|| Exit::Unavailable.because(anyhow!("no model can be asked yet; see `pomona status`")))
+}

@@ -1,0 +1,30 @@
+//! The binary `pomona`: parses the command line, runs one command, ends with its exit code.
+
+mod cli;
+mod command;
+mod up;
+
+mod banner;
+mod data_lock;
+mod engine_process;
+mod paths;
+mod run_folder;
+mod signals;
+
+mod clock;
+mod exit;
+mod logging;
+mod output;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match cli::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return cli::refuse(&error),
+    };
+    match command::run(cli) {
+        Ok(code) => code,
+        Err(error) => exit::report(&error),
+    }
+}
