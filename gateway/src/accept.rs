@@ -98,7 +98,7 @@ async fn connection(
         Ok(local) => local,
         Err(error) => return tracing::debug!(%peer, %error, "connection was gone at once"),
     };
-    let client = match shared.handle.connect(peer.to_string()).await {
+    let client = match shared.handle.connect().await {
         Ok(client) => client,
         Err(cause) => return refuse(stream, cause.into(), None).await,
     };
