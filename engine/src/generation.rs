@@ -18,7 +18,8 @@ use pomona_protocol::{
 use tokio::sync::mpsc;
 
 use crate::backend::{BLOCK_TOKENS, Backend, BackendError, BackendShape};
-use crate::sampler::{Choice, Sampler, SamplingDefaults};
+use crate::checkpoint::GenerationDefaults;
+use crate::sampler::{Choice, Sampler};
 use crate::scheduler::{Admitted, Plan, Scheduler, SchedulerLimits, SequenceId};
 use crate::tokenizer::TokenTable;
 use crate::validate;
@@ -54,7 +55,7 @@ pub struct ModelFacts {
     /// Ids that end an answer.
     pub eos_token_ids: Vec<u32>,
     /// Sampling where a request says nothing.
-    pub defaults: SamplingDefaults,
+    pub defaults: GenerationDefaults,
 }
 
 /// What became of a call of [`Generation::step`].
@@ -255,7 +256,10 @@ impl Generation {
         let choice = match turn.sampler.choose(row, first) {
             Ok(choice) => choice,
             Err(error) => {
-                send(&turn.sink, TurnEvent::Failed { cause: Cause::EngineLost { message: error.to_string() } });
+                send(
+                    &turn.sink,
+                    TurnEvent::Failed { cause: Cause::EngineLost { message: error.to_string() } },
+                );
                 self.turns.remove(&id);
                 self.scheduler.finish_and_forget(id);
                 return;

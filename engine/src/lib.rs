@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod cpu;
 
 pub mod tokenizer;
+
 pub mod detokenizer;
 pub mod stop;
 pub mod template;
@@ -15,7 +16,11 @@ pub mod template;
 pub mod philox;
 pub mod sampler;
 pub mod validate;
+
 pub mod prefix;
 pub mod scheduler;
+
 pub mod generation;
 pub mod serve;
+
+pub mod builtin;

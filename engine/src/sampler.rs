@@ -12,23 +12,9 @@ use std::collections::{HashMap, HashSet};
 
 use pomona_protocol::Sampling;
 
+use crate::checkpoint::GenerationDefaults;
 use draw::Truncation;
 pub use select::best;
-
-/// What a model's `generation_config.json` proposes; used where a request says nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct SamplingDefaults {
-    /// 0 to 2; 0 takes the likeliest token.
-    pub temperature: Option<f32>,
-    /// 0 (exclusive) to 1.
-    pub top_p: Option<f32>,
-    /// Likeliest tokens to keep; 0 means all.
-    pub top_k: Option<u32>,
-    /// 0 to 1.
-    pub min_p: Option<f32>,
-    /// Above 0; 1 changes nothing.
-    pub repetition_penalty: Option<f32>,
-}
 
 /// The logits cannot be sampled from: one is not a number, or none is finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,8 +57,8 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler at the beginning of an answer. Ranges were checked before (see [`crate::validate`]).
-    pub fn new(sampling: &Sampling, defaults: &SamplingDefaults, prompt_ids: &[u32]) -> Self {
+    /// A sampler at the beginning of an answer; `defaults` hold where the request says nothing. Ranges were checked before (see [`crate::validate`]).
+    pub fn new(sampling: &Sampling, defaults: &GenerationDefaults, prompt_ids: &[u32]) -> Self {
         let repetition_penalty = sampling.repetition_penalty.or(defaults.repetition_penalty).unwrap_or(1.0);
         let penalised = if repetition_penalty == 1.0 { &[] } else { prompt_ids };
         Self {

@@ -252,7 +252,9 @@ impl Scheduler {
             let Some((&id, waiting)) = next else { return };
             let capacity = waiting.tokens.len() + 1;
             let spare = self.running.len();
-            let Some(table) = BlockTable::begin(&mut self.pool, &waiting.tokens, capacity, spare) else { return };
+            let Some(table) = BlockTable::begin(&mut self.pool, &waiting.tokens, capacity, spare) else {
+                return;
+            };
             let Some(Waiting { tokens, paused }) = self.waiting.remove(&id) else { return };
             let computed = table.published_tokens();
             plan.admitted.push(Admitted { sequence: id, cached_tokens: computed });

@@ -128,13 +128,18 @@ pub async fn serve_loaded_by(
                 }
             },
             Some(_) = connections.join_next() => {}
-            ended = &mut engine_end => break ended.unwrap_or(Ok(())),
-            () = &mut shutdown => break Ok(()),
+            ended = &mut engine_end => {
+                let silent = |_| Err(EngineError::Panicked { message: "it ended without a word".to_owned() });
+                break ended.unwrap_or_else(silent);
+            }
+            () = &mut shutdown => {
+                // Without a receiver the thread is gone already; one that is in a long step is left behind.
+                let _ = service.commands.send(Command::Stop);
+                let _ = tokio::time::timeout(STOP_WAIT, &mut engine_end).await;
+                break Ok(());
+            }
         }
     };
-    // Without a receiver the thread is gone already.
-    let _ = service.commands.send(Command::Stop);
-    let _ = tokio::time::timeout(STOP_WAIT, engine_end).await;
     let all_ended = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(LAST_WORDS, all_ended).await;
     result

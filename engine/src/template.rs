@@ -38,7 +38,8 @@ impl ChatTemplate {
     /// that does not parse, still serves plain text: only [`ChatTemplate::render`] fails.
     pub fn open(model_dir: &Path) -> Self {
         let config = std::fs::read(model_dir.join("tokenizer_config.json"));
-        let config = config.map(|json| serde_json::from_slice::<serde_json::Value>(&json).unwrap_or_default());
+        let config =
+            config.map(|json| serde_json::from_slice::<serde_json::Value>(&json).unwrap_or_default());
         let config = config.unwrap_or_default();
         let source = match std::fs::read_to_string(model_dir.join("chat_template.jinja")) {
             Ok(source) => Some(source),
@@ -60,7 +61,8 @@ impl ChatTemplate {
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_filter("tojson", python::to_json);
         environment.add_function("raise_exception", raise_exception);
-        environment.add_function("strftime_now", |format: String| python::strftime(&format, SystemTime::now()));
+        environment
+            .add_function("strftime_now", |format: String| python::strftime(&format, SystemTime::now()));
         for name in SPECIAL_TOKENS {
             if let Some(token) = special_token(&tokenizer_config[name]) {
                 environment.add_global(name, token);

@@ -23,7 +23,9 @@ pub enum TokenizerError {
         message: String,
     },
     /// The tokenizer belongs to another model: it knows ids that the model does not.
-    #[error("tokenizer does not match the model: token `{token}` has id {id}, the model's vocabulary has {vocabulary}")]
+    #[error(
+        "tokenizer does not match the model: token `{token}` has id {id}, the model's vocabulary has {vocabulary}"
+    )]
     Vocabulary {
         /// The token with the highest id.
         token: String,

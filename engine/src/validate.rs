@@ -33,7 +33,9 @@ pub fn check_sampling(sampling: &Sampling, vocabulary: usize) -> Result<(), Caus
 /// Refuses token ids that the model does not have.
 pub fn check_tokens(parameter: &str, ids: &[u32], vocabulary: usize) -> Result<(), Cause> {
     match ids.iter().find(|id| **id as usize >= vocabulary) {
-        Some(id) => Err(invalid(parameter, format!("token id {id} is not below the vocabulary's {vocabulary}"))),
+        Some(id) => {
+            Err(invalid(parameter, format!("token id {id} is not below the vocabulary's {vocabulary}")))
+        }
         None => Ok(()),
     }
 }
@@ -97,7 +99,8 @@ mod tests {
     fn check(change: impl FnOnce(&mut Sampling), expected: &str) {
         let mut sampling = Sampling::default();
         change(&mut sampling);
-        let said = check_sampling(&sampling, 100).map_or_else(|cause| cause.to_string(), |()| "fine".to_owned());
+        let said =
+            check_sampling(&sampling, 100).map_or_else(|cause| cause.to_string(), |()| "fine".to_owned());
         assert_eq!(said, expected);
     }
 
@@ -108,15 +111,24 @@ mod tests {
         check(|s| s.temperature = Some(f32::NAN), "temperature: NaN is not in 0 to 2");
         check(|s| s.top_p = Some(0.0), "top_p: 0 is not above 0 and at most 1");
         check(|s| s.min_p = Some(-0.5), "min_p: -0.5 is not in 0 to 1");
-        check(|s| s.repetition_penalty = Some(f32::INFINITY), "repetition_penalty: inf is not above 0 and finite");
+        check(
+            |s| s.repetition_penalty = Some(f32::INFINITY),
+            "repetition_penalty: inf is not above 0 and finite",
+        );
         check(|s| s.presence_penalty = 3.0, "presence_penalty: 3 is not in -2 to 2");
         check(|s| s.frequency_penalty = f32::NAN, "frequency_penalty: NaN is not in -2 to 2");
         check(|s| s.logprobs = Some(21), "logprobs: 21 is not in 0 to 20");
         check(|s| s.max_tokens = Some(0), "max_tokens: 0 is not at least 1");
         check(|s| s.stop = vec![String::new()], "stop: a text of 0 bytes is not in 1 to 256");
         check(|s| s.stop = vec!["x".to_owned(); 17], "stop: 17 texts are not in 0 to 16");
-        check(|s| _ = s.logit_bias.insert(100, 1.0), "logit_bias: token id 100 is not below the vocabulary's 100");
-        check(|s| _ = s.logit_bias.insert(9, f32::NAN), "logit_bias: NaN for token id 9 is not in -100 to 100");
+        check(
+            |s| _ = s.logit_bias.insert(100, 1.0),
+            "logit_bias: token id 100 is not below the vocabulary's 100",
+        );
+        check(
+            |s| _ = s.logit_bias.insert(9, f32::NAN),
+            "logit_bias: NaN for token id 9 is not in -100 to 100",
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ fn sampling(change: impl FnOnce(&mut Sampling)) -> Sampling {
 }
 
 fn sampler(change: impl FnOnce(&mut Sampling)) -> Sampler {
-    Sampler::new(&sampling(change), &SamplingDefaults::default(), &[])
+    Sampler::new(&sampling(change), &GenerationDefaults::default(), &[])
 }
 
 /// How often each of `logits` is drawn over many indexes.
@@ -76,7 +76,8 @@ fn truncation_draws_from_the_kept_tokens_only() {
 
 #[test]
 fn a_request_wins_over_the_model_and_the_model_over_ours() {
-    let defaults = SamplingDefaults { temperature: Some(0.0), top_k: Some(1), ..SamplingDefaults::default() };
+    let defaults =
+        GenerationDefaults { temperature: Some(0.0), top_k: Some(1), ..GenerationDefaults::default() };
     let from_model = Sampler::new(&Sampling::default(), &defaults, &[]);
     assert_eq!((from_model.temperature, from_model.truncation.top_k), (0.0, 1));
     let from_request = Sampler::new(&sampling(|s| s.temperature = Some(0.5)), &defaults, &[]);
@@ -87,7 +88,7 @@ fn a_request_wins_over_the_model_and_the_model_over_ours() {
 #[test]
 fn repetition_divides_positive_and_multiplies_negative_logits_of_seen_tokens() {
     let request = sampling(|sampling| sampling.repetition_penalty = Some(2.0));
-    let mut sampler = Sampler::new(&request, &SamplingDefaults::default(), &[0, 1, 1]);
+    let mut sampler = Sampler::new(&request, &GenerationDefaults::default(), &[0, 1, 1]);
     sampler.replay(2);
     let mut logits = [4.0, -4.0, 1.0, 1.0];
     sampler.penalise(&mut logits);
@@ -101,7 +102,7 @@ fn presence_counts_once_and_frequency_each_time_in_the_answer_only() {
         sampling.frequency_penalty = 0.25;
         sampling.logit_bias.insert(3, -5.0);
     });
-    let mut sampler = Sampler::new(&request, &SamplingDefaults::default(), &[0]);
+    let mut sampler = Sampler::new(&request, &GenerationDefaults::default(), &[0]);
     for id in [1, 2, 2] {
         sampler.replay(id);
     }

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: SchedulerLimits = SchedulerLimits { running_max: 4, waiting_max: 8, step_prefill_tokens_max: 64 };
+const LIMITS: SchedulerLimits =
+    SchedulerLimits { running_max: 4, waiting_max: 8, step_prefill_tokens_max: 64 };
 
 fn prompt(name: u32, tokens: usize) -> Vec<u32> {
     vec![name; tokens]

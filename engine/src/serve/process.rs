@@ -36,7 +36,8 @@ pub struct EngineProcess {
 pub fn run_process(process: EngineProcess) -> Result<(), EngineError> {
     let listener = bind(&process.socket)?;
     run(process, listener, async {
-        let (Ok(mut terminate), Ok(_interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        let (Ok(mut terminate), Ok(_interrupt)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
         else {
             tracing::warn!("signals cannot be watched; the engine ends with its standard input only");
             return stdin_end().await;

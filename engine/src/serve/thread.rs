@@ -79,7 +79,9 @@ impl EngineThread {
             let _ = ended.send(result);
         };
         let spawned = std::thread::Builder::new().name("engine".to_owned()).spawn(body);
-        spawned.map(drop).map_err(|source| EngineError::Io { what: "start the engine's thread".to_owned(), source })
+        spawned
+            .map(drop)
+            .map_err(|source| EngineError::Io { what: "start the engine's thread".to_owned(), source })
     }
 
     fn run(&self, loader: Loader) -> Result<(), EngineError> {
@@ -95,7 +97,8 @@ impl EngineThread {
         let generation = Generation::new(loaded.backend, facts, self.limits, Arc::clone(&self.board));
         let load_ms = self.born.elapsed().as_millis() as u64;
         tracing::info!(model = %self.model_id, load_ms, "model loaded");
-        let model = Model { tokenizer: loaded.tokenizer, template: loaded.template, card: loaded.card, load_ms };
+        let model =
+            Model { tokenizer: loaded.tokenizer, template: loaded.template, card: loaded.card, load_ms };
         self.phase.send_replace(Phase::Ready(Arc::new(model)));
         self.serve_turns(generation)
     }

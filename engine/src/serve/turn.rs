@@ -53,7 +53,8 @@ async fn begin(service: &Service, request: TurnRequest) -> Result<mpsc::Receiver
     let model = ready_model(service).await?;
     let (prompt, stands_alone) = if input_bytes(&request.input) > INLINE_BYTES_MAX {
         let tokenised = tokio::task::spawn_blocking(move || tokenise(&model, request.input)).await;
-        tokenised.map_err(|error| Cause::Internal { message: format!("the tokenizer panicked: {error}") })??
+        tokenised
+            .map_err(|error| Cause::Internal { message: format!("the tokenizer panicked: {error}") })??
     } else {
         tokenise(&model, request.input)?
     };

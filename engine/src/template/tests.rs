@@ -28,8 +28,14 @@ fn templates_render_as_the_transformers_library_renders_them() {
     check("{{ messages[1].content | tojson }}", Ok("\" hi <b>\\\"ä\\\"</b> \""));
     check("{{ messages[:1] | tojson }}", Ok("[{\"role\": \"system\", \"content\": \"be brief\"}]"));
     check("{{ {'a': [1, true]} | tojson(indent=2) }}", Ok("{\n  \"a\": [\n    1,\n    true\n  ]\n}"));
-    check("{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}", Ok("2"));
-    check("{% for m in messages %}{% if loop.index0 == 1 %}{% break %}{% endif %}{{ m.role }}{% endfor %}", Ok("system"));
+    check(
+        "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}",
+        Ok("2"),
+    );
+    check(
+        "{% for m in messages %}{% if loop.index0 == 1 %}{% break %}{% endif %}{{ m.role }}{% endfor %}",
+        Ok("system"),
+    );
     check("{% if tools is defined %}x{% endif %}{{ messages[0]['role'].startswith('sys') }}", Ok("True"));
     check("{%- generation -%} a {%- endgeneration %}", Ok("a"));
 }

@@ -3,4 +3,5 @@
 
 mod backend;
 mod checkpoint;
+mod serving;
 mod sprout;
