@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// What clients call the built-in model.
-pub const BUILTIN_MODEL: &str = "sprout";
+pub const NAME: &str = "sprout";
 
 type File = (&'static str, &'static [u8]);
 
@@ -30,7 +30,7 @@ pub fn materialise(data_dir: &Path) -> io::Result<PathBuf> {
 }
 
 fn materialise_files(models_dir: &Path, files: &[File]) -> io::Result<PathBuf> {
-    let name = format!("{BUILTIN_MODEL}-{:08x}", fnv1a(files) as u32);
+    let name = format!("{NAME}-{:08x}", fnv1a(files) as u32);
     let folder = models_dir.join(&name);
     if is_whole(&folder, files) {
         return Ok(folder);

@@ -63,3 +63,6 @@ fn certain_bytes(bytes: &[u8]) -> usize {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

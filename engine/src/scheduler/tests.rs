@@ -131,7 +131,7 @@ proptest! {
         for round in 0..20_000usize {
             let (now, later) = arriving.into_iter().partition(|load| load.arrives <= round);
             arriving = later;
-            for load in Vec::<Load>::from(now) {
+            for load in now {
                 match scheduler.submit(load.prompt) {
                     Ok(id) => drop(left.insert(id, load.answer)),
                     Err(_) => refused += 1,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use pomona_protocol::limits::REQUEST_FRAME_BYTES_MAX;
+use pomona_protocol::limits::EVENT_FRAME_BYTES_MAX;
 use pomona_protocol::{EngineReport, encode_frame};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::OwnedWriteHalf;
@@ -94,7 +94,7 @@ async fn report_load(
 
 async fn write(writer: &mut OwnedWriteHalf, report: &EngineReport) -> Option<()> {
     let mut frame = BytesMut::new();
-    // A thousand samples take some 40 KiB; a report has no other limit than that of any frame.
-    encode_frame(report, &mut frame, REQUEST_FRAME_BYTES_MAX).ok()?;
+    // The most samples that a report carries take 40 KiB.
+    encode_frame(report, &mut frame, EVENT_FRAME_BYTES_MAX).ok()?;
     writer.write_all(&frame).await.ok()
 }
