@@ -4,6 +4,7 @@ mod conversation;
 mod history;
 mod interactive;
 mod oneshot;
+mod prompt;
 mod slash;
 mod turn;
 

@@ -1,16 +1,13 @@
-//! A conversation at a terminal: reads lines, does slash commands, shows answers as they come.
+//! A conversation at a terminal: does slash commands, shows answers as they come. [`super::prompt`] reads.
 
 use std::process::ExitCode;
 
-use anyhow::Context;
 use pomona_client::Client;
-use rustyline::error::ReadlineError;
-use rustyline::history::MemHistory;
-use rustyline::{Config, Editor};
 use tokio::runtime::Runtime;
 
 use super::conversation::Conversation;
 use super::history::HistoryFile;
+use super::prompt::Prompt;
 use super::slash::{self, Slash};
 use super::turn::{self, Ending};
 use crate::cli::Global;
@@ -18,22 +15,11 @@ use crate::exit::Exit;
 use crate::output::{self, DIM, harmless};
 use crate::paths::Paths;
 
-const PROMPT: &str = "> ";
-const PROMPT_MORE: &str = "… ";
-
-/// What a person did at the prompt.
-enum Input {
-    Line(String),
-    Leave,
-}
-
-/// The terminal and what it remembers.
+/// A conversation and whom it is with.
 struct Talk<'a> {
     runtime: &'a Runtime,
     client: &'a Client,
     conversation: Conversation,
-    editor: Editor<(), MemHistory>,
-    history: Option<HistoryFile>,
 }
 
 /// Talks until the person leaves.
@@ -43,13 +29,11 @@ pub(super) fn run(
     conversation: Conversation,
     global: &Global,
 ) -> anyhow::Result<ExitCode> {
-    let config = Config::builder().build();
-    let editor = Editor::with_history(config, MemHistory::new()).context("cannot use this terminal")?;
     let history = Paths::discover(global.home.as_deref()).ok().map(|paths| HistoryFile::of(&paths.data_dir));
-    let mut talk = Talk { runtime, client, conversation, editor, history };
+    let mut prompt = Prompt::new(history)?;
+    let mut talk = Talk { runtime, client, conversation };
     talk.greet()?;
-    while let Input::Line(line) = talk.read()? {
-        talk.remember(&line);
+    while let Some(line) = prompt.read()? {
         match slash::parse(&line) {
             Some(Ok(Slash::Quit)) => break,
             Some(Ok(command)) => talk.obey(command)?,
@@ -62,42 +46,10 @@ pub(super) fn run(
 }
 
 impl Talk<'_> {
-    fn greet(&mut self) -> anyhow::Result<()> {
-        for entry in self.history.iter().flat_map(HistoryFile::read) {
-            self.editor.add_history_entry(entry).context("cannot keep the history")?;
-        }
+    fn greet(&self) -> anyhow::Result<()> {
         let url = self.client.url().as_str().trim_end_matches('/');
         let model = harmless(&self.conversation.model);
         output::line(&format!("{DIM}{model} at {url} · /help lists commands, Ctrl-D leaves{DIM:#}"))
-    }
-
-    /// The next message: a line, and those after it as long as one ends with a backslash. Ctrl-C throws away what
-    /// was typed, and leaves when that was nothing.
-    fn read(&mut self) -> anyhow::Result<Input> {
-        let mut message = String::new();
-        loop {
-            let prompt = if message.is_empty() { PROMPT } else { PROMPT_MORE };
-            match self.editor.readline(prompt) {
-                Ok(line) => match line.strip_suffix('\\') {
-                    Some(begun) => {
-                        message.push_str(begun);
-                        message.push('\n');
-                    }
-                    None => return Ok(Input::Line(message + &line)),
-                },
-                Err(ReadlineError::Interrupted) if !message.is_empty() => message.clear(),
-                Err(ReadlineError::Interrupted | ReadlineError::Eof) => return Ok(Input::Leave),
-                Err(error) => return Err(error).context("cannot read from the terminal"),
-            }
-        }
-    }
-
-    fn remember(&mut self, line: &str) {
-        let is_new = !line.trim().is_empty() && self.editor.add_history_entry(line).unwrap_or(false);
-        if let Some(Err(error)) = self.history.as_ref().filter(|_| is_new).map(|history| history.append(line))
-        {
-            tracing::debug!("the history was not kept: {error:#}");
-        }
     }
 
     fn obey(&mut self, command: Slash) -> anyhow::Result<()> {
