@@ -127,11 +127,19 @@ impl Handle {
     /// Waits until a replica is ready, or says why none will be.
     pub async fn ready(&self) -> Result<ModelCard, Cause> {
         let mut readiness = self.shared.readiness.subscribe();
-        let settled = readiness.wait_for(|readiness| !matches!(readiness, Readiness::Loading)).await;
+        let settled = readiness.wait_for(|readiness| !matches!(readiness, Readiness::Loading { .. })).await;
         match settled.as_deref() {
             Ok(Readiness::Ready(card)) => Ok(card.clone()),
             Ok(Readiness::Failed(cause)) => Err(cause.clone()),
-            Ok(Readiness::Loading) | Err(_) => Err(Cause::ShuttingDown),
+            Ok(Readiness::Loading { .. }) | Err(_) => Err(Cause::ShuttingDown),
+        }
+    }
+
+    /// Bytes of weights read and bytes in all, while a model is being loaded.
+    pub fn load_progress(&self) -> Option<(u64, u64)> {
+        match *self.shared.readiness.borrow() {
+            Readiness::Loading { done, total } => Some((done, total)),
+            Readiness::Ready(_) | Readiness::Failed(_) => None,
         }
     }
 

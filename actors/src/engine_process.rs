@@ -159,10 +159,10 @@ async fn run_thread(
     let engine = pomona_engine::serve::EngineProcess {
         socket: socket.to_owned(),
         model_dir: shared.model_dir.clone(),
-        model_id: shared.model_id.0.clone(),
+        model_id: shared.model_id.clone(),
         engine: shared.engine.clone(),
     };
-    let _thread = match pomona_engine::serve::spawn_in_thread(engine) {
+    let thread = match pomona_engine::serve::spawn_in_thread(engine) {
         Ok(thread) => thread,
         Err(error) => {
             return Cause::EngineLost { message: format!("the engine thread did not start: {error}") };
@@ -172,6 +172,8 @@ async fn run_thread(
         watched = watch(shared, socket, tell) => watched,
         () = kill.cancelled() => "it was killed".to_owned(),
     };
+    // Its end waits for a running step.
+    let _ = tokio::task::spawn_blocking(move || drop(thread)).await;
     Cause::EngineLost { message }
 }
 

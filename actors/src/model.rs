@@ -88,7 +88,9 @@ impl ModelState {
                 }
                 self.shared.observe(Observation::EngineLoad(&load));
             }
-            EngineEvent::Report(EngineReport::Loading { .. }) => {}
+            EngineEvent::Report(EngineReport::Loading { bytes_done: done, bytes_total: total }) => {
+                self.shared.readiness.send_replace(Readiness::Loading { done, total });
+            }
             // A model that cannot be loaded will not load the next time either.
             EngineEvent::Report(EngineReport::Failed { cause }) => self.give_up(cause),
             EngineEvent::Ended(cause) => self.on_end(myself, cause),
@@ -129,7 +131,7 @@ impl ModelState {
                 self.shared.observe(Observation::Restarted { cause: cause.code() });
                 self.state = ReplicaState::Restarting;
                 self.error = Some(cause.to_string());
-                self.shared.readiness.send_replace(Readiness::Loading);
+                self.shared.readiness.send_replace(Readiness::Loading { done: 0, total: 0 });
                 myself.send_after(pause, || ModelMessage::Start);
             }
             Decision::GiveUp => self.give_up(cause),

@@ -23,8 +23,8 @@ use crate::router::RouterMessage;
 /// Whether the model can be asked.
 #[derive(Clone, Debug)]
 pub(crate) enum Readiness {
-    /// Not yet.
-    Loading,
+    /// Not yet; bytes of weights read, and bytes in all once they are known.
+    Loading { done: u64, total: u64 },
     /// Now.
     Ready(ModelCard),
     /// Never.
@@ -73,7 +73,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             clients_open: AtomicU32::new(0),
             turns_active: watch::Sender::new(0),
-            readiness: watch::Sender::new(Readiness::Loading),
+            readiness: watch::Sender::new(Readiness::Loading { done: 0, total: 0 }),
             cards: ArcSwap::default(),
             router: ArcSwapOption::empty(),
             models: ArcSwapOption::empty(),
