@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use pomona_protocol::{Cause, ModelCard};
@@ -61,8 +62,9 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Response {
 )]
 pub(crate) async fn one(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, ApiError> {
+    let Path(id) = id.map_err(|_| ApiError::invalid("id", "the id is no valid text"))?;
     let cards = shared.handle.models();
     match cards.iter().find(|card| card.id.0 == id) {
         Some(card) => Ok(json_response(&body(&shared, card))),

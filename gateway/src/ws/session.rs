@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use bytes::{BufMut, Bytes, BytesMut};
+use futures::{FutureExt, SinkExt};
 use hyper::StatusCode;
 use pomona_protocol::{Cause, TurnEvent};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -20,6 +21,9 @@ use crate::state::{Connection, Shared};
 
 /// Longest name that a client may give a turn; it comes back with every token.
 const ID_BYTES_MAX: usize = 128;
+
+/// Events that one write may carry; more would keep commands waiting.
+const EVENTS_PER_WRITE: usize = 64;
 
 /// The socket is of no further use.
 struct Closed;
@@ -55,6 +59,10 @@ impl Session {
     pub(super) async fn run(mut self) {
         let shutdown = self.shared.shutdown.clone();
         loop {
+            // Everything said in one go leaves in one write.
+            if self.socket.flush().await.is_err() {
+                return;
+            }
             let ends = shutdown.is_cancelled();
             if ends && self.turns.len() == 0 {
                 return self.close(close_code::AWAY, "the gateway is shutting down").await;
@@ -64,7 +72,7 @@ impl Session {
                     Some(Ok(message)) => self.hear(message).await,
                     Some(Err(_)) | None => Err(Closed),
                 },
-                (index, event) = self.turns.next() => self.tell(index, event).await,
+                (index, event) = self.turns.next() => self.tell_all(index, event).await,
                 _ = self.pings.tick() => self.ping().await,
                 () = shutdown.cancelled(), if !ends => Ok(()),
             };
@@ -87,7 +95,7 @@ impl Session {
             self.close(close_code::POLICY, "no pong").await;
             return Err(Closed);
         }
-        self.socket.send(Message::Ping(Bytes::new())).await.map_err(|_| Closed)
+        self.send(Message::Ping(Bytes::new())).await
     }
 
     async fn hear(&mut self, message: Message) -> Result<(), Closed> {
@@ -170,6 +178,16 @@ impl Session {
         Ok(self.connection.client.start(turn_request(plan.model, input, plan.sampling)?).await?)
     }
 
+    /// Passes on an event, and what else is ready by then.
+    async fn tell_all(&mut self, index: usize, event: TurnEvent) -> Result<(), Closed> {
+        self.tell(index, event).await?;
+        for _ in 0..EVENTS_PER_WRITE {
+            let Some((index, event)) = self.turns.next().now_or_never() else { break };
+            self.tell(index, event).await?;
+        }
+        Ok(())
+    }
+
     /// Passes on an event of a turn.
     async fn tell(&mut self, index: usize, event: TurnEvent) -> Result<(), Closed> {
         let turn = self.turns.get(index);
@@ -207,8 +225,9 @@ impl Session {
         self.send(message).await
     }
 
+    /// Leaves a message to the next flush.
     async fn send(&mut self, message: Message) -> Result<(), Closed> {
-        self.socket.send(message).await.map_err(|_| Closed)
+        self.socket.feed(message).await.map_err(|_| Closed)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The gateway as its clients see it: over TCP, in front of real actors and a real engine in a thread.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod auth;
 mod limits;
 mod requests;

@@ -41,7 +41,7 @@ fn invalid(changes: Value, param: &str, says: &'static [&'static str]) -> Refusa
 fn refusals() -> Vec<Refusal> {
     let long = "word ".repeat(6000);
     let image = json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]);
-    let nested = [&b"{\"model\":\"tiny\",\"messages\":"[..], &b"[".repeat(1 << 20)].concat();
+    let nested = |before: &str| [before.as_bytes(), &b"[".repeat(1 << 20)].concat();
     let broken_text = [&b"{\"model\":\""[..], &[0xff, 0xfe], b"\"}"].concat();
     vec![
         chat_with(json!({"model": "gpt-9"}), 404, "model_not_found", "model", &["gpt-9", MODEL]),
@@ -100,7 +100,10 @@ fn refusals() -> Vec<Refusal> {
             "response_format",
             &["json_object", "`text` is supported"],
         ),
-        raw(nested, "invalid_json", &["line 1"]),
+        raw(nested(""), "invalid_request", &["line 1"]),
+        raw(nested("{\"messages\": "), "invalid_request", &["line 1"]),
+        raw(nested("{\"messages\": [{\"content\": "), "invalid_json", &["recursion limit", "line 1"]),
+        raw(nested("{\"unknown\": "), "invalid_json", &["line 1"]),
         raw(broken_text, "invalid_json", &["line 1 column"]),
         raw("{\"temperature\": NaN}", "invalid_json", &["line 1 column"]),
         raw("{\"temperature\": 1e999}", "invalid_json", &["out of range"]),

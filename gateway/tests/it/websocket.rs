@@ -216,11 +216,13 @@ async fn a_peer_that_answers_no_ping_is_closed() {
 async fn a_shutdown_lets_turns_end_and_then_closes() {
     let mut server = Server::start().await;
     let mut socket = Socket::open(&server).await;
-    socket.start("last", json!({"max_tokens": 100, "ignore_eos": true})).await;
+    socket.start("last", json!({"max_tokens": 1900, "ignore_eos": true})).await;
     socket.hear_until("token").await;
     server.shutdown.cancel();
     socket.start("late", json!({})).await;
     assert_eq!(socket.hear_until("failed").await["error"]["code"], "shutting_down");
+    socket.hear_until("token").await;
+    socket.say(json!({"type": "cancel", "id": "last"})).await;
     assert_eq!(socket.hear_until("finished").await["id"], "last");
     assert_eq!(socket.hear().await, None);
     let served = tokio::time::timeout(PATIENCE, server.task.join_next()).await.unwrap().unwrap().unwrap();
