@@ -51,11 +51,14 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// The first address and the first key that is given, in the order of the arguments. The key of this
-    /// machine's gateway goes to loopback addresses only, so that a mistyped address does not learn it.
+    /// machine's gateway goes to that gateway and to loopback addresses only, so that a mistyped address does not
+    /// learn it.
     pub fn discover(flags: Given, environment: Given, local: Given) -> Result<Self, ClientError> {
-        let text = flags.url.or(environment.url).or(local.url).ok_or(ClientError::NoGateway)?;
+        let named = flags.url.or(environment.url);
+        let is_local = named.is_none() || named == local.url;
+        let text = named.or(local.url).ok_or(ClientError::NoGateway)?;
         let url = parse(&text)?;
-        let own_key = local.key.filter(|_| is_loopback(&url));
+        let own_key = local.key.filter(|_| is_local || is_loopback(&url));
         Ok(Self { key: flags.key.or(environment.key).or(own_key), url })
     }
 }
@@ -126,6 +129,16 @@ mod tests {
         for url in ["http://192.168.1.5:9999", "http://gateway.example", "http://127.0.0.1.example"] {
             let (_, key) = discovered(given(url, ""), given("", ""), local.clone());
             assert_eq!(key, None, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_gateway_of_this_machine_gets_its_key_whatever_it_listens_on() {
+        for url in ["http://0.0.0.0:9999", "http://192.168.1.5:9999"] {
+            for named in ["", url] {
+                let (_, key) = discovered(given(named, ""), given("", ""), given(url, "local"));
+                assert_eq!(key.as_deref(), Some("local"), "{url}");
+            }
         }
     }
 

@@ -51,9 +51,9 @@ pub(crate) fn remark(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-/// Says on stderr what went wrong.
+/// Says on stderr what went wrong. The text may quote a gateway of somebody else, so it is made harmless.
 pub(crate) fn error(text: &str) {
-    remark(&format!("{RED}error:{RED:#} {text}"));
+    remark(&format!("{RED}error:{RED:#} {}", harmless(text)));
 }
 
 /// Whether a person sees stdout.

@@ -195,4 +195,18 @@ mod tests {
         file.write_all(b"2\n").unwrap();
         assert_eq!(fs::read_to_string(logs.join("pomona-2026-01-30.0.jsonl")).unwrap(), "2\n");
     }
+
+    #[test]
+    fn a_line_that_was_cut_off_does_not_swallow_the_next() {
+        let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = on(first, folder.path());
+        file.write_all(b"1\n").unwrap();
+        let good = std::mem::replace(&mut file.current.as_mut().unwrap().file, full);
+        assert!(file.write_all(b"lost\n").is_err());
+        file.current.as_mut().unwrap().file = good;
+        file.write_all(b"2\n").unwrap();
+        let text = fs::read_to_string(folder.path().join("pomona-2026-01-30.0.jsonl")).unwrap();
+        assert_eq!(text, "1\n\n2\n");
+    }
 }
