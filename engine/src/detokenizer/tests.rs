@@ -1,3 +1,5 @@
+//! What the detokeniser shows and when, by case and against the `tokenizers` library.
+
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 

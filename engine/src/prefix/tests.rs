@@ -1,3 +1,5 @@
+//! The block pool by case, and at random beside a model of what each block holds.
+
 use std::collections::HashSet;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The sampler by case, and its selections against full sorts.
+
 use proptest::prelude::*;
 
 use super::*;

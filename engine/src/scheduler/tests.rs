@@ -1,3 +1,5 @@
+//! The scheduling rules by case, and random loads under all of them at once.
+
 use std::collections::{BTreeSet, HashMap};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Templates as the `transformers` library renders them, and templates that misbehave.
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use pomona_protocol::Role;

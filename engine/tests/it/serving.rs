@@ -2,6 +2,7 @@
 
 mod fake;
 mod fixture;
+mod process;
 mod resuming;
 mod socket;
 mod sprout;
