@@ -173,6 +173,7 @@ impl Generation {
                 return Ok(());
             }
         }
+        // An answer that may outgrow the memory ends there, like one that fills the context.
         let kv_tokens = self.shape.kv_blocks * BLOCK_TOKENS;
         turn.answer.limit(kv_tokens.saturating_sub(prompt.len()));
         let id = self.scheduler.submit([prompt, resume].concat())?;

@@ -7,6 +7,7 @@
 
 mod draw;
 mod select;
+mod softmax;
 
 use std::collections::{HashMap, HashSet};
 

@@ -5,6 +5,7 @@
 //! smallest set with mass `p`; of real models a few hundred remain.
 
 use super::select::{best, by_rank};
+use super::softmax::Softmax;
 use super::{UnusableLogits, argmax};
 use crate::philox;
 
@@ -31,26 +32,12 @@ pub(super) fn draw(
     let softmax = Softmax { max, temperature };
     let uniform = philox::uniform(seed, u64::from(index));
     Ok(match candidates(logits, softmax, truncation) {
-        Some(candidates) => pick(candidates.iter().copied(), softmax, uniform),
-        None => pick(logits.iter().enumerate().map(|(id, logit)| (*logit, id as u32)), softmax, uniform),
+        Some(candidates) => {
+            let total: f64 = candidates.iter().map(|(logit, _)| softmax.weight(*logit)).sum();
+            pick(candidates.into_iter(), softmax, uniform * total)
+        }
+        None => pick(numbered(logits), softmax, uniform * softmax.total(logits)),
     })
-}
-
-/// Probabilities up to a common factor: the likeliest token weighs 1.
-#[derive(Clone, Copy)]
-struct Softmax {
-    max: f32,
-    temperature: f32,
-}
-
-impl Softmax {
-    fn weight(self, logit: f32) -> f64 {
-        f64::from(((logit - self.max) / self.temperature).exp())
-    }
-
-    fn total(self, logits: impl Iterator<Item = f32>) -> f64 {
-        logits.map(|logit| self.weight(logit)).sum()
-    }
 }
 
 /// What truncation leaves, best first; `None` when it leaves everything.
@@ -62,14 +49,14 @@ fn candidates(logits: &[f32], softmax: Softmax, truncation: &Truncation) -> Opti
     }
     let (mut kept, total) = if cuts_count {
         let kept = best(logits, top_k);
-        let total = softmax.total(kept.iter().map(|(logit, _)| *logit));
+        let total: f64 = kept.iter().map(|(logit, _)| softmax.weight(*logit)).sum();
         (kept, total)
     } else {
-        let total = softmax.total(logits.iter().copied());
+        let total = softmax.total(logits);
         let share_min = f64::from(1.0 - top_p).max(0.0) / logits.len() as f64;
         let weight_min = (share_min * total).max(f64::from(min_p));
-        let numbered = logits.iter().enumerate().map(|(id, logit)| (*logit, id as u32));
-        let mut kept: Vec<_> = numbered.filter(|(logit, _)| softmax.weight(*logit) >= weight_min).collect();
+        let logit_min = softmax.logit_below(weight_min);
+        let mut kept: Vec<_> = numbered(logits).filter(|(logit, _)| *logit >= logit_min).collect();
         kept.sort_unstable_by(by_rank);
         (kept, total)
     };
@@ -86,9 +73,8 @@ fn candidates(logits: &[f32], softmax: Softmax, truncation: &Truncation) -> Opti
     Some(kept)
 }
 
-/// The candidate at `uniform` of the mass, counted in the given order.
-fn pick(candidates: impl Iterator<Item = (f32, u32)> + Clone, softmax: Softmax, uniform: f64) -> u32 {
-    let mark = uniform * softmax.total(candidates.clone().map(|(logit, _)| logit));
+/// The candidate at `mark` of the mass, counted in the given order.
+fn pick(candidates: impl Iterator<Item = (f32, u32)>, softmax: Softmax, mark: f64) -> u32 {
     let mut sum = 0.0;
     let mut last = 0;
     for (logit, id) in candidates {
@@ -104,4 +90,8 @@ fn pick(candidates: impl Iterator<Item = (f32, u32)> + Clone, softmax: Softmax, 
     }
     // Rounding may leave the mark at the very end of the mass.
     last
+}
+
+fn numbered(logits: &[f32]) -> impl Iterator<Item = (f32, u32)> {
+    logits.iter().enumerate().map(|(id, logit)| (*logit, id as u32))
 }

@@ -43,6 +43,43 @@ fn templates_render_as_the_transformers_library_renders_them() {
 }
 
 #[test]
+fn the_idioms_of_published_templates_work() {
+    check(
+        "{%- set ns = namespace(last=messages|length - 1) %}{% for m in messages[::-1] %}{% set at = (messages|length - 1) - loop.index0 %}{% if m.role == 'user' and m.content is string and not(m.content.startswith('x')) %}{% set ns.last = at %}{% endif %}{% endfor %}{{ ns.last }}",
+        Ok("1"),
+    );
+    check("{{ 'a</t>\n\nb'.split('</t>')[-1].lstrip('\n') }}|{{ 'x\n'.rstrip('\n') }}", Ok("b|x"));
+    check(
+        "{% macro turn(m, last=false) %}{{ m.role|trim }}{{ '.' if last }}{% endmacro %}{% for m in messages %}{{ turn(m, loop.last) }}{% endfor %}",
+        Ok("systemuser."),
+    );
+    check(
+        "{% if messages[0].content is iterable and messages[0] is mapping %}y{% endif %}{% if 'brief' in messages[0].content %}in{% endif %}",
+        Ok("yin"),
+    );
+    check(
+        "{% if not date is defined %}{% if strftime_now is defined %}{% set date = strftime_now('%%') %}{% endif %}{% endif %}{{ date }}",
+        Ok("%"),
+    );
+    check(
+        "{% if tools is not none and tools %}t{% endif %}{{ messages[0].tool_calls or 'none' }}",
+        Ok("none"),
+    );
+    check(
+        "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 1) %}{{ raise_exception('x') }}{% endif %}{% endfor %}{{ messages[1:]|length }}",
+        Ok("1"),
+    );
+    check(
+        "{% set messages = messages[1:] %}{{ messages[0]['content'] | trim }}{{- '\n' }}  {%- if messages | selectattr('role', 'equalto', 'user') | list | length == 1 %} one{% endif %}",
+        Ok("hi <b>\"ä\"</b>\n one"),
+    );
+    check(
+        "{{ messages | map(attribute='role') | join(',') }}{{ {'b': 1}.items() | list | length }}{{ messages[0].get('role') }}",
+        Ok("system,user1system"),
+    );
+}
+
+#[test]
 fn a_template_that_raises_says_why() {
     check("{{ raise_exception('roles must alternate') }}", Err("roles must alternate"));
 }

@@ -332,3 +332,34 @@ fn what_cannot_be_served_is_refused_and_the_connection_goes_on() {
         engine.stop().await.unwrap();
     });
 }
+
+#[test]
+fn of_a_crowd_each_turn_ends_once_and_nothing_is_left() {
+    on_local(async {
+        let engine = Engine::with(FakeBackend::new(64));
+        let mut crowd = tokio::task::JoinSet::new();
+        for name in 0..60 {
+            let socket = engine.socket.clone();
+            crowd.spawn_local(async move {
+                let mut peer = Peer::connect(&socket).await;
+                let request = request(chat(&format!("turn {name}")), sampling(|_| ()));
+                if name % 5 == 0 {
+                    // Gone before it has an answer.
+                    return peer.open(&Open::Turn { attempt: 1, request: Box::new(request) }).await;
+                }
+                let events = peer.turn(request).await;
+                if !matches!(events.last(), Some(TurnEvent::Failed { cause: Cause::Overloaded { .. } })) {
+                    Transcript::read(&events, 0);
+                }
+            });
+        }
+        while let Some(ended) = crowd.join_next().await {
+            ended.unwrap();
+        }
+        let mut watcher = engine.connect().await;
+        watcher.open(&Open::Watch).await;
+        let is_empty = |report: &EngineReport| matches!(report, EngineReport::Load(load) if load.running == 0 && load.waiting == 0);
+        watcher.until(is_empty).await;
+        engine.stop().await.unwrap();
+    });
+}
