@@ -230,7 +230,7 @@ async fn connect(socket: &Path) -> UnixStream {
     }
 }
 
-/// Passes the engine's own log on; it carries no text of prompts or answers.
+/// Passes the engine's own log on, at the level that each line begins with.
 async fn forward_log(stderr: impl AsyncRead + Unpin) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();
@@ -238,7 +238,16 @@ async fn forward_log(stderr: impl AsyncRead + Unpin) {
         line.clear();
         match (&mut stderr).take(LOG_LINE_BYTES_MAX).read_until(b'\n', &mut line).await {
             Ok(0) | Err(_) => return,
-            Ok(_) => tracing::info!(target: "engine", "{}", String::from_utf8_lossy(&line).trim_end()),
+            Ok(_) => {
+                let line = String::from_utf8_lossy(&line);
+                let (level, message) = line.trim().split_once(' ').unwrap_or_default();
+                match level {
+                    "ERROR" => tracing::error!(target: "engine", "{message}"),
+                    "WARN" => tracing::warn!(target: "engine", "{message}"),
+                    "INFO" => tracing::info!(target: "engine", "{message}"),
+                    _ => tracing::info!(target: "engine", "{}", line.trim_end()),
+                }
+            }
         }
     }
 }

@@ -38,6 +38,7 @@ pub(crate) fn run(args: EngineArgs) -> anyhow::Result<ExitCode> {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .without_time()
+        .with_target(false)
         .with_max_level(tracing::Level::INFO)
         .init();
     let EngineArgs { socket, model_dir, model_id, .. } = args;
