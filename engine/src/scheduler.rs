@@ -201,9 +201,9 @@ impl Scheduler {
         self.waiting.keys().copied()
     }
 
-    /// Sequences in the batch.
+    /// Sequences in the batch that could take part in the next step.
     pub fn running_count(&self) -> usize {
-        self.running.len()
+        self.running.values().filter(|running| !running.paused).count()
     }
 
     /// The KV blocks.

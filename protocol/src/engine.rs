@@ -57,7 +57,8 @@ pub struct EngineLoad {
     pub steps: u64,
     /// Prompt tokens in the step that runs now; scales how long it may take.
     pub step_prefill_tokens: u32,
-    /// Sequences in the batch.
+    /// Sequences in the batch that could take part in a step; one whose client is slow does not count, or
+    /// health would take its patience for a stuck engine.
     pub running: u32,
     /// Turns that wait for a place in the batch.
     pub waiting: u32,
