@@ -72,15 +72,12 @@ async fn a_turn_that_always_loses_its_engine_fails_once_and_keeps_its_text() -> 
 #[tokio::test]
 async fn a_turn_that_shows_nothing_before_it_fails_is_a_503() -> Result<()> {
     let pomona = scripted("tokens=24").set("turn.attempts_max", 3).start().await?;
-    for stream in [false, true] {
-        let mut body = turn("exit=0", SEED, 100);
-        body["stream"] = stream.into();
-        let response =
-            pomona.api.request(reqwest::Method::POST, "/v1/chat/completions").json(&body).send().await?;
-        let status = response.status().as_u16();
-        let text = response.text().await?;
-        ensure!(status == 503 && text.contains("attempts_exhausted"), "stream {stream}: {status} {text}");
-    }
+    let (status, body) = pomona.api.chat(&turn("exit=0", SEED, 100)).await?;
+    ensure!(status == 503 && body["error"]["code"] == "attempts_exhausted", "{status} {body}");
+    // A stream has begun with its place in the queue, so its failure comes inside of it.
+    let seen = pomona.api.stream(&turn("exit=0", SEED, 100)).await?;
+    seen.check_failed("attempts_exhausted")?;
+    ensure!(seen.text.is_empty(), "{:?}", seen.text);
     Ok(())
 }
 

@@ -38,7 +38,7 @@ pub(super) fn unit(job: &mut Job) -> Result<Outcome> {
 pub(super) fn processes(job: &mut Job) -> Result<Outcome> {
     build_binaries(job)?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["test", "--package", "pomona-tests", "--no-fail-fast"]);
+    command.args(["test", "--package", "pomona-tests", "--no-fail-fast"]).env("RUST_LIB_BACKTRACE", "0");
     command.env(build::POMONA_BIN, build::target_dir(&job.root).join("debug").join("pomona"));
     if job.full {
         command.env(FULL, "1");
