@@ -11,6 +11,7 @@ mod kernels;
 mod kv;
 mod lanes;
 mod matrix;
+mod memory;
 mod plan;
 mod pool;
 mod step;

@@ -5,6 +5,7 @@
 
 use crate::checkpoint::{Checkpoint, LoadError, TensorView};
 use crate::cpu::matrix::{Matrix, widened};
+use crate::cpu::memory::Arena;
 
 /// All weights.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ impl Decoder {
     pub(crate) fn load(checkpoint: &Checkpoint, progress: Progress<'_>) -> Result<Decoder, LoadError> {
         let config = &checkpoint.config;
         let total = checkpoint.tensors_bytes();
-        let mut reader = Reader { checkpoint, progress, done: 0, total };
+        let mut reader = Reader { checkpoint, arena: Arena::default(), progress, done: 0, total };
         let embedding = reader.matrix(&["model.embed_tokens"], config.hidden, false)?;
         let layers = (0..config.layers()).map(|layer| reader.layer(layer)).collect::<Result<_, _>>()?;
         let norm = reader.vector("model.norm.weight")?;
@@ -56,6 +57,7 @@ impl Decoder {
 
 struct Reader<'a, 'p> {
     checkpoint: &'a Checkpoint,
+    arena: Arena,
     progress: Progress<'p>,
     done: u64,
     total: u64,
@@ -97,7 +99,7 @@ impl<'a> Reader<'a, '_> {
                 bias.extend(self.vector(&format!("{name}.bias"))?);
             }
         }
-        let matrix = Matrix::pack(&parts, columns, bias);
+        let matrix = Matrix::pack(&mut self.arena, &parts, columns, bias)?;
         self.advance(parts.iter().map(|part| part.bytes.len() as u64).sum());
         Ok(matrix)
     }

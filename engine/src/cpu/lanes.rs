@@ -70,6 +70,10 @@ pub(crate) trait Lanes: Copy {
     /// Lane `l` plus lane `l + 8`, of these `l` plus `l + 4`, then 2, then 1.
     fn sum(self) -> f32;
 
+    /// Asks for the memory at an address to be brought near; any address will do.
+    #[inline(always)]
+    fn prefetch<T>(_address: *const T) {}
+
     /// The greatest lane.
     #[inline(always)]
     fn greatest(self) -> f32 {

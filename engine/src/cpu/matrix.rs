@@ -4,10 +4,11 @@
 //! filled up with zeros to whole groups. bf16 stays bf16; half precision is widened to f32 when it is loaded.
 #![expect(unsafe_code, reason = "calls the product kernel with checked buffers")]
 
-use crate::checkpoint::{Dtype, TensorView};
+use crate::checkpoint::{Dtype, LoadError, TensorView};
 use crate::cpu::kernels::Kernels;
 use crate::cpu::kernels::product::{GROUP, ProductJob};
 use crate::cpu::lanes::LANES;
+use crate::cpu::memory::{Arena, Number, Slice};
 use crate::cpu::pool::Pool;
 
 /// Multiplications that are worth waking a thread for: some microseconds of one core.
@@ -25,8 +26,8 @@ pub(crate) struct Matrix {
 
 #[derive(Debug)]
 enum Numbers {
-    F32(Vec<f32>),
-    Bf16(Vec<u16>),
+    F32(Slice<f32>),
+    Bf16(Slice<u16>),
 }
 
 /// Rows of activations: `count` rows, `stride` numbers apart.
@@ -69,20 +70,29 @@ fn f32_of_bf16(bytes: &[u8]) -> f32 {
 
 impl Matrix {
     /// The given matrices below each other, as one. All have `columns` columns; biases are none or one per row.
-    pub(crate) fn pack(parts: &[TensorView<'_>], columns: usize, bias: Vec<f32>) -> Matrix {
-        let rows = parts.iter().map(|part| part.shape[0] as usize).sum();
+    pub(crate) fn pack(
+        arena: &mut Arena,
+        parts: &[TensorView<'_>],
+        columns: usize,
+        bias: Vec<f32>,
+    ) -> Result<Matrix, LoadError> {
+        let rows = parts.iter().map(|part| part.shape[0] as usize).sum::<usize>();
+        let length = rows.next_multiple_of(GROUP) * padded(columns);
         let numbers = if parts.iter().all(|part| part.dtype == Dtype::Bf16) {
-            Numbers::Bf16(pack_numbers(parts, rows, columns, |_, bytes| u16_of(bytes)))
+            let mut numbers = arena.take(length)?;
+            pack_numbers(&mut numbers, parts, columns, |_, bytes| u16_of(bytes));
+            Numbers::Bf16(numbers)
         } else {
-            Numbers::F32(pack_numbers(parts, rows, columns, |dtype, bytes| match dtype {
+            let mut numbers = arena.take(length)?;
+            pack_numbers(&mut numbers, parts, columns, |dtype, bytes| match dtype {
                 Dtype::F32 => f32_of(bytes),
                 Dtype::F16 => f32_of_f16(bytes),
                 Dtype::Bf16 => f32_of_bf16(bytes),
-            }))
+            });
+            Numbers::F32(numbers)
         };
-        Matrix { rows, columns, numbers, bias }
+        Ok(Matrix { rows, columns, numbers, bias })
     }
-
     /// Copies one row of weights, widened.
     pub(crate) fn copy_row(&self, row: usize, to: &mut [f32]) {
         let chunks = self.columns.div_ceil(LANES);
@@ -164,14 +174,13 @@ fn place(row: usize, chunk: usize, chunks: usize) -> usize {
     ((row / GROUP * chunks + chunk) * GROUP + row % GROUP) * LANES
 }
 
-fn pack_numbers<W: Copy + Default>(
+fn pack_numbers<W: Number>(
+    numbers: &mut [W],
     parts: &[TensorView<'_>],
-    rows: usize,
     columns: usize,
     number: impl Fn(Dtype, &[u8]) -> W,
-) -> Vec<W> {
+) {
     let chunks = columns.div_ceil(LANES);
-    let mut numbers = vec![W::default(); rows.div_ceil(GROUP) * GROUP * chunks * LANES];
     let mut row = 0;
     for part in parts {
         let size = part.dtype.bytes();
@@ -185,6 +194,4 @@ fn pack_numbers<W: Copy + Default>(
             row += 1;
         }
     }
-    assert_eq!(row, rows, "invariant: a checked tensor has as many rows as its shape says");
-    numbers
 }

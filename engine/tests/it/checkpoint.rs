@@ -1,1 +1,5 @@
 //! Opening folders, good and bad.
+
+mod configs;
+mod files;
+mod folder;
