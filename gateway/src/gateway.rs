@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::Router;
 use pomona_actors::Handle;
 use pomona_config::{ApiConfig, GatewayConfig, LimitsConfig};
 use tokio::net::TcpListener;
@@ -88,8 +87,8 @@ pub struct Gateway {
     listener: TcpListener,
     local_addr: SocketAddr,
     fell_back_from: Option<u16>,
-    shared: Arc<Shared>,
-    router: Router,
+    /// Its shutdown token is put in place by [`Gateway::serve`].
+    shared: Shared,
 }
 
 impl Gateway {
@@ -104,7 +103,7 @@ impl Gateway {
             address: SocketAddr::new(gateway.bind, gateway.port),
             source,
         })?;
-        let shared = Arc::new(Shared {
+        let shared = Shared {
             requests: Arc::new(Semaphore::new(limits.requests_max as usize)),
             hosts: HostPolicy::new(&gateway),
             fingerprint: format!("pomona-{version}"),
@@ -116,9 +115,8 @@ impl Gateway {
             handle,
             metrics,
             version,
-        });
-        let router = routes::router(Arc::clone(&shared));
-        Ok(Self { listener, local_addr, fell_back_from, shared, router })
+        };
+        Ok(Self { listener, local_addr, fell_back_from, shared })
     }
 
     /// Where it listens.
@@ -134,15 +132,12 @@ impl Gateway {
     /// Serves until `shutdown` fires; then accepts nothing new, lets running requests end, and returns when
     /// all connections are done or when `kill` fires.
     pub async fn serve(self, shutdown: CancellationToken, kill: CancellationToken) -> Served {
+        let shared = Arc::new(Shared { shutdown, ..self.shared });
+        let metrics = Arc::clone(&shared.metrics);
         let mut helpers = JoinSet::new();
-        let metrics = Arc::clone(&self.shared.metrics);
         helpers.spawn(async move { metrics.watch_lag().await });
-        let stop = self.shared.shutdown.clone();
-        helpers.spawn(async move {
-            shutdown.cancelled().await;
-            stop.cancel();
-        });
-        let connections_cut = accept::run(self.listener, self.shared, self.router, kill).await;
+        let router = routes::router(Arc::clone(&shared));
+        let connections_cut = accept::run(self.listener, shared, router, kill).await;
         helpers.shutdown().await;
         Served { connections_cut }
     }
