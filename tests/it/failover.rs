@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use futures::future::try_join_all;
 use pomona_tests::system::{self, Signal};
 use pomona_tests::{Answer, Launch, Pomona, Socket};
 use serde_json::Value;
@@ -11,6 +12,8 @@ use crate::support::{Random, eager, eventually, full, turn};
 
 /// Streams that run at once.
 const STREAMS: u64 = 8;
+/// Of these, how many come as server-sent events; the others share one WebSocket.
+const SSE_STREAMS: u64 = 2;
 /// Tokens of each answer; long enough to be killed several times.
 const TOKENS: u32 = 160;
 
@@ -43,12 +46,22 @@ async fn undisturbed(pomona: &Pomona) -> Result<Vec<String>> {
 }
 
 async fn all_at_once(pomona: &Pomona) -> Result<Vec<Answer>> {
-    let mut socket = Socket::connect(&pomona.api).await?;
-    for seed in 0..STREAMS {
-        socket.start(&seed.to_string(), &story(seed)).await?;
+    let sockets = async {
+        let mut socket = Socket::connect(&pomona.api).await?;
+        for seed in SSE_STREAMS..STREAMS {
+            socket.start(&seed.to_string(), &story(seed)).await?;
+        }
+        socket.until_all_over().await?;
+        anyhow::Ok(socket.answers)
+    };
+    let events =
+        try_join_all((0..SSE_STREAMS).map(|seed| async move { pomona.api.stream(&story(seed)).await }));
+    let (mut answers, (events, mut others)) = (Vec::new(), tokio::try_join!(events, sockets)?);
+    answers.extend(events);
+    for seed in SSE_STREAMS..STREAMS {
+        answers.push(others.remove(&seed.to_string()).context("no answer")?);
     }
-    socket.until_all_over().await?;
-    (0..STREAMS).map(|seed| socket.answers.remove(&seed.to_string()).context("no answer")).collect()
+    Ok(answers)
 }
 
 fn check_all(answers: &[Answer], expected: &[String]) -> Result<()> {
