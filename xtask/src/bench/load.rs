@@ -40,17 +40,23 @@ pub(super) async fn streams(api: &Api, count: u32, body: &Value) -> Result<Durat
     Ok(started.elapsed())
 }
 
+/// Bytes at the end of a stream that hold its usage.
+const TAIL_BYTES: usize = 512;
+
 async fn drain(api: &Api, body: &Value) -> Result<()> {
-    let response = api.open_stream(body).await?;
+    let mut body = body.clone();
+    body["stream_options"] = json!({"include_usage": true});
+    let response = api.open_stream(&body).await?;
     ensure!(response.status() == 200, "a stream answered {}", response.status());
     let mut bytes = response.bytes_stream();
-    let mut last = Vec::new();
+    let mut tail = Vec::new();
     while let Some(chunk) = bytes.next().await {
-        let chunk = chunk.context("a stream broke")?;
-        last.extend_from_slice(&chunk);
-        // Enough to recognise the end.
-        last.drain(..last.len().saturating_sub(32));
+        tail.extend_from_slice(&chunk.context("a stream broke")?);
+        tail.drain(..tail.len().saturating_sub(TAIL_BYTES));
     }
-    ensure!(last.windows(6).any(|window| window == b"[DONE]"), "a stream ended without [DONE]");
+    // What was not delivered must not be counted.
+    let (tail, tokens) = (String::from_utf8_lossy(&tail).into_owned(), &body["max_tokens"]);
+    let counted = tail.contains(&format!("\"completion_tokens\":{tokens},"));
+    ensure!(counted && tail.contains("[DONE]"), "a stream without {tokens} tokens ended with {tail}");
     Ok(())
 }
