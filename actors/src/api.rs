@@ -1,7 +1,6 @@
 //! What the rest of the program sees of the actors: a [`System`] to start and drain, a [`Handle`] to clone,
 //! a [`Client`] per connection, a [`TurnStream`] per turn.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,16 +8,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pomona_config::{EngineConfig, ModelConfig, RestartConfig, RoutingConfig, TurnConfig};
-use pomona_protocol::{Cause, ModelCard, ModelId, NodeId, ReplicaId, Status, TurnEvent, TurnId, TurnRequest};
+use pomona_protocol::{Cause, ModelCard, ModelId, NodeId, Status, TurnEvent, TurnId, TurnRequest};
 use ractor::{Actor, ActorRef};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::client::{ClientActor, ClientMessage};
+use crate::client::ClientActor;
 use crate::models::ModelsMessage;
 use crate::observer::Observer;
 use crate::root::{Root, RootMessage};
-use crate::router::RouterMessage;
 use crate::shared::{Readiness, Shared};
 use crate::turn::{Turn, TurnArguments, TurnMessage};
 
@@ -145,12 +143,10 @@ impl Handle {
 
     /// Every actor's state as plain data.
     pub async fn status(&self) -> Result<Status, Cause> {
-        let router = self.shared.router.load().as_deref().cloned().ok_or(Cause::ShuttingDown)?;
         let models = self.shared.models.load().as_deref().cloned().ok_or(Cause::ShuttingDown)?;
-        let view = answered(router.call(RouterMessage::Observe, Some(OBSERVE_TIMEOUT)).await)?;
+        let view = self.shared.desk.view();
         let mut replica = answered(models.call(ModelsMessage::Observe, Some(OBSERVE_TIMEOUT)).await)?;
-        let placed: BTreeMap<ReplicaId, u32> = view.placed;
-        replica.turns = placed.values().sum();
+        replica.turns = view.placed.values().sum();
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cluster: self.shared.cluster.clone(),
@@ -176,7 +172,7 @@ fn answered<T, E: std::fmt::Display>(answer: Result<ractor::rpc::CallResult<T>, 
 /// A client connection. Dropping it cancels the turns that it started.
 pub struct Client {
     shared: Arc<Shared>,
-    actor: ActorRef<ClientMessage>,
+    actor: ActorRef<()>,
 }
 
 impl Client {

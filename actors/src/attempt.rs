@@ -4,7 +4,6 @@
 //! The attempt holds the ledger and the way to the client while it runs, and hands the ledger back when it
 //! ends, however it ends. So no two attempts can ever show tokens of one turn.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,8 +15,7 @@ use pomona_protocol::{Cause, FrameDecoder, TurnEvent};
 use ractor::ActorRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::engine_link::EngineLink;
 use crate::observer::Observation;
@@ -30,7 +28,6 @@ pub(crate) struct Attempt {
     pub(crate) attempt: u32,
     pub(crate) ledger: Ledger,
     pub(crate) sink: mpsc::Sender<TurnEvent>,
-    pub(crate) stop: CancellationToken,
     pub(crate) accepted_at: Instant,
     /// When the last token was shown, over all attempts.
     pub(crate) token_at: Option<Instant>,
@@ -60,40 +57,52 @@ impl Attempt {
         attempt: u32,
         ledger: Ledger,
         sink: mpsc::Sender<TurnEvent>,
-        stop: CancellationToken,
         accepted_at: Instant,
         token_at: Option<Instant>,
         deadline: Instant,
     ) -> Self {
         let outcome = Outcome::Failed(Cause::Internal { message: "an attempt was dropped".to_owned() });
-        Self {
-            shared,
-            turn,
-            attempt,
-            ledger,
-            sink,
-            stop,
-            accepted_at,
-            token_at,
-            deadline,
-            outcome,
-            finished: None,
-        }
+        Self { shared, turn, attempt, ledger, sink, accepted_at, token_at, deadline, outcome, finished: None }
     }
 
-    /// Runs to the end; the result reaches the Turn actor when `self` is dropped.
-    pub(crate) async fn run(mut self, link: Arc<EngineLink>, open: BytesMut) {
-        self.outcome = match self.until_stopped(connect(&link, open)).await {
-            Some(Ok(mut stream)) => match self.pump(&mut stream).await {
-                Outcome::Finished => {
-                    link.give_back(stream);
-                    Outcome::Finished
+    /// Runs to the end, or until told to stop; the result reaches the Turn actor when `self` is dropped.
+    pub(crate) async fn run(
+        mut self,
+        link: Arc<EngineLink>,
+        open: BytesMut,
+        mut stop: oneshot::Receiver<()>,
+    ) {
+        let turn = self.turn.clone();
+        let deadline = tokio::time::sleep_until(self.deadline.into());
+        self.outcome = {
+            let pump = self.converse(&link, open);
+            tokio::pin!(pump, deadline);
+            tokio::select! {
+                biased;
+                outcome = &mut pump => outcome,
+                _ = &mut stop => Outcome::Stopped,
+                () = &mut deadline => {
+                    // What that means is the turn's decision.
+                    let _ = turn.cast(TurnMessage::Tick);
+                    tokio::select! {
+                        outcome = pump => outcome,
+                        _ = stop => Outcome::Stopped,
+                    }
                 }
-                outcome => outcome,
-            },
-            Some(Err(error)) => lost(&error.to_string()),
-            None => Outcome::Stopped,
+            }
         };
+    }
+
+    async fn converse(&mut self, link: &EngineLink, open: BytesMut) -> Outcome {
+        let mut stream = match connect(link, open).await {
+            Ok(stream) => stream,
+            Err(error) => return lost(&error.to_string()),
+        };
+        let outcome = self.pump(&mut stream).await;
+        if outcome == Outcome::Finished {
+            link.give_back(stream);
+        }
+        outcome
     }
 
     /// Ends before it began.
@@ -114,11 +123,10 @@ impl Attempt {
                     return outcome;
                 }
             }
-            match self.until_stopped(stream.read_buf(decoder.buffer())).await {
-                Some(Ok(0)) => return lost("its stream ended"),
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return lost(&error.to_string()),
-                None => return Outcome::Stopped,
+            match stream.read_buf(decoder.buffer()).await {
+                Ok(0) => return lost("its stream ended"),
+                Ok(_) => {}
+                Err(error) => return lost(&error.to_string()),
             }
         }
     }
@@ -144,18 +152,11 @@ impl Attempt {
         }
     }
 
+    /// A slow client stops the reading here; the stream fills, and the engine pauses this sequence.
     async fn show(&mut self, event: TurnEvent) -> Option<Outcome> {
-        match self.sink.try_send(event) {
+        match self.sink.send(event).await {
             Ok(()) => None,
-            Err(mpsc::error::TrySendError::Closed(_)) => Some(Outcome::Stopped),
-            // The client is slow: reading stops, the stream fills, and the engine pauses this sequence.
-            Err(mpsc::error::TrySendError::Full(event)) => {
-                let sink = self.sink.clone();
-                match self.until_stopped(sink.send(event)).await {
-                    Some(Ok(())) => None,
-                    Some(Err(_)) | None => Some(Outcome::Stopped),
-                }
-            }
+            Err(mpsc::error::SendError(_)) => Some(Outcome::Stopped),
         }
     }
 
@@ -165,22 +166,6 @@ impl Attempt {
             None => Observation::FirstToken { after: now - self.accepted_at },
             Some(before) => Observation::Tokens { gap: now - before },
         });
-    }
-
-    /// `None` when the turn told this attempt to stop. At the deadline the turn is told the time.
-    async fn until_stopped<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        tokio::pin!(future);
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return None,
-            value = &mut future => return Some(value),
-            () = tokio::time::sleep_until(self.deadline.into()) => {}
-        }
-        let _ = self.turn.cast(TurnMessage::Tick);
-        tokio::select! {
-            () = self.stop.cancelled() => None,
-            value = future => Some(value),
-        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Root
-//! ├── Router            answers "which replica?"                 (cluster::admission)
+//! ├── Router            keeps the time of the desk, where turns ask
+//! │                     "which replica?"                         (cluster::admission)
 //! ├── Models
 //! │   └── Model         one per replica: owns an engine process  (cluster::{health, restart})
 //! └── Clients
@@ -18,11 +19,11 @@ pub mod observer;
 
 mod attempt;
 mod client;
+mod desk;
 mod engine_link;
 mod engine_process;
 mod model;
 mod models;
-mod place;
 mod root;
 mod router;
 mod shared;

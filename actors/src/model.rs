@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pomona_cluster::admission::Input;
 use pomona_cluster::health::{Health, StepBudget};
 use pomona_cluster::restart::{Decision, Restarts};
 use pomona_protocol::{Cause, EngineReport, ModelCard, ReplicaId, ReplicaState, ReplicaStatus};
@@ -13,7 +12,6 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use crate::engine_link::EngineLink;
 use crate::engine_process::{EngineEvent, EngineProcess};
 use crate::observer::Observation;
-use crate::router::RouterMessage;
 use crate::shared::{Readiness, Shared, jitter};
 
 /// How often health is judged; a fraction of the shortest step budget.
@@ -26,8 +24,6 @@ pub(crate) enum ModelMessage {
     Tick,
     /// The pause before the next incarnation is over.
     Start,
-    /// Tell the router again.
-    Announce,
     /// Replies with the state.
     Observe(RpcReplyPort<ReplicaStatus>),
 }
@@ -39,7 +35,6 @@ pub(crate) struct ModelState {
     incarnation: u64,
     state: ReplicaState,
     process: Option<EngineProcess>,
-    link: Option<Arc<EngineLink>>,
     health: Option<Health>,
     /// Why health had the engine killed, until its end is reported.
     killed_for: Option<Cause>,
@@ -64,19 +59,6 @@ impl ModelState {
         let model = myself.clone();
         let tell = move |event| drop(model.cast(ModelMessage::Engine { incarnation, event }));
         self.process = Some(EngineProcess::start(&self.shared, incarnation, tell));
-    }
-
-    fn announce(&self) {
-        let model = self.shared.model_id.clone();
-        let (replica, link) = (self.replica(), self.link.clone());
-        self.shared.tell_router(match (self.state, link) {
-            (ReplicaState::Ready, Some(link)) => RouterMessage::ReplicaUp { replica, link },
-            (ReplicaState::Failed, _) => {
-                let message = self.error.clone().unwrap_or_default();
-                RouterMessage::Decide(Input::ModelGone { model, message })
-            }
-            _ => RouterMessage::Decide(Input::ModelWanted { model }),
-        });
     }
 
     fn on_engine(&mut self, myself: &ActorRef<ModelMessage>, event: EngineEvent) {
@@ -105,21 +87,20 @@ impl ModelState {
             per_prefill_token: Duration::from_millis(self.shared.model.step_timeout_per_prefill_token_ms),
         };
         self.health = Some(Health::new(budget, Instant::now()));
-        self.link = Some(Arc::new(EngineLink::new(process.socket().to_owned())));
+        let link = Arc::new(EngineLink::new(process.socket().to_owned()));
         self.state = ReplicaState::Ready;
         self.error = None;
         self.shared.cards.store(Arc::new(vec![card.clone()]));
         self.shared.readiness.send_replace(Readiness::Ready(card.clone()));
         self.card = Some(card);
-        self.announce();
+        self.shared.desk.replica_up(self.replica(), link);
     }
 
     fn on_end(&mut self, myself: &ActorRef<ModelMessage>, cause: Cause) {
         self.process = None;
         self.health = None;
-        self.link = None;
         let cause = self.killed_for.take().unwrap_or(cause);
-        self.shared.tell_router(RouterMessage::Decide(Input::ReplicaDown { replica: self.replica() }));
+        self.shared.desk.replica_down(self.replica());
         if self.state == ReplicaState::Failed {
             return;
         }
@@ -142,8 +123,8 @@ impl ModelState {
         tracing::error!(replica = %self.replica(), %cause, "the model cannot be served");
         self.state = ReplicaState::Failed;
         self.error = Some(cause.to_string());
+        self.shared.desk.model_gone(self.shared.model_id.clone(), cause.to_string());
         self.shared.readiness.send_replace(Readiness::Failed(cause));
-        self.announce();
     }
 
     /// Kills an engine that stands still. Its turns move as soon as their streams break.
@@ -193,15 +174,14 @@ impl Actor for Model {
             incarnation: 0,
             state: ReplicaState::Loading,
             process: None,
-            link: None,
             health: None,
             killed_for: None,
             restarts,
             card: None,
             error: None,
         };
+        state.shared.desk.model_wanted(state.shared.model_id.clone());
         state.start(&myself);
-        state.announce();
         myself.send_interval(TICK, || ModelMessage::Tick);
         Ok(state)
     }
@@ -219,7 +199,6 @@ impl Actor for Model {
             ModelMessage::Engine { .. } => {}
             ModelMessage::Tick => state.judge(),
             ModelMessage::Start => state.start(&myself),
-            ModelMessage::Announce => state.announce(),
             ModelMessage::Observe(reply) => drop(reply.send(state.status())),
         }
         Ok(())

@@ -13,8 +13,6 @@ use crate::observer::Observation;
 use crate::shared::{Readiness, Shared, jitter};
 
 pub(crate) enum ModelsMessage {
-    /// Tell the router again what there is.
-    Announce,
     /// The pause before a Model's restart is over.
     Respawn,
     /// Replies with the state of every replica.
@@ -59,7 +57,6 @@ impl Actor for Models {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            ModelsMessage::Announce => drop(state.model.cast(ModelMessage::Announce)),
             ModelsMessage::Respawn => state.model = spawn(&state.shared, &myself).await?,
             ModelsMessage::Observe(reply) => drop(state.model.cast(ModelMessage::Observe(reply))),
         }

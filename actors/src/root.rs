@@ -6,8 +6,8 @@ use std::time::Instant;
 use pomona_cluster::restart::{Decision, Restarts};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use crate::client::{Clients, ClientsMessage};
-use crate::models::{Models, ModelsMessage};
+use crate::client::Clients;
+use crate::models::Models;
 use crate::observer::Observation;
 use crate::router::Router;
 use crate::shared::{Shared, jitter};
@@ -44,10 +44,8 @@ impl RootState {
     ) -> Result<(), ActorProcessingErr> {
         let cell: ActorCell = match child {
             Child::Router => {
-                let (router, _) =
-                    Actor::spawn_linked(None, Router, Arc::clone(&self.shared), myself.get_cell()).await?;
-                self.shared.router.store(Some(Arc::new(router.clone())));
-                router.get_cell()
+                let desk = Arc::clone(&self.shared.desk);
+                Actor::spawn_linked(None, Router, desk, myself.get_cell()).await?.0.get_cell()
             }
             Child::Models => {
                 let (models, _) =
@@ -64,18 +62,6 @@ impl RootState {
         self.children.retain(|(_, other)| *other != child);
         self.children.push((cell.get_id(), child));
         Ok(())
-    }
-
-    /// What the others must say again after a child came back.
-    fn reintroduce(&self, child: Child) {
-        if child == Child::Router {
-            if let Some(models) = self.shared.models.load().as_deref() {
-                let _ = models.cast(ModelsMessage::Announce);
-            }
-            if let Some(clients) = self.shared.clients.load().as_deref() {
-                let _ = clients.cast(ClientsMessage::RouterRestarted);
-            }
-        }
     }
 }
 
@@ -104,9 +90,7 @@ impl Actor for Root {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         let RootMessage::Respawn(ChildName(child)) = message;
-        state.spawn(&myself, child).await?;
-        state.reintroduce(child);
-        Ok(())
+        state.spawn(&myself, child).await
     }
 
     async fn handle_supervisor_evt(

@@ -9,16 +9,15 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use pomona_cluster::restart::RestartPolicy;
 use pomona_cluster::turn::TurnLimits;
-use pomona_config::{EngineConfig, ModelConfig, RestartConfig, RoutingConfig, TurnConfig};
+use pomona_config::{EngineConfig, ModelConfig, RestartConfig, TurnConfig};
 use pomona_protocol::{Cause, ModelCard, ModelId, NodeId};
 use ractor::ActorRef;
 use tokio::sync::watch;
 
 use crate::api::Parts;
-use crate::client::ClientsMessage;
+use crate::desk::Desk;
 use crate::models::ModelsMessage;
 use crate::observer::{Observation, Observer};
-use crate::router::RouterMessage;
 
 /// Whether the model can be asked.
 #[derive(Clone, Debug)]
@@ -38,7 +37,6 @@ pub(crate) struct Shared {
     pub(crate) model_id: ModelId,
     pub(crate) model_dir: PathBuf,
     pub(crate) run_dir: PathBuf,
-    pub(crate) routing: RoutingConfig,
     pub(crate) turn: TurnConfig,
     pub(crate) model: ModelConfig,
     pub(crate) engine: EngineConfig,
@@ -50,9 +48,9 @@ pub(crate) struct Shared {
     pub(crate) turns_active: watch::Sender<u32>,
     pub(crate) readiness: watch::Sender<Readiness>,
     pub(crate) cards: ArcSwap<Vec<ModelCard>>,
-    pub(crate) router: ArcSwapOption<ActorRef<RouterMessage>>,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) models: ArcSwapOption<ActorRef<ModelsMessage>>,
-    pub(crate) clients: ArcSwapOption<ActorRef<ClientsMessage>>,
+    pub(crate) clients: ArcSwapOption<ActorRef<()>>,
 }
 
 impl Shared {
@@ -63,7 +61,7 @@ impl Shared {
             model_id: parts.model_id,
             model_dir: parts.model_dir,
             run_dir: parts.run_dir,
-            routing: parts.routing,
+            desk: Arc::new(Desk::new(&parts.routing, Arc::clone(&parts.observer))),
             turn: parts.turn,
             model: parts.model,
             engine: parts.engine,
@@ -75,7 +73,6 @@ impl Shared {
             turns_active: watch::Sender::new(0),
             readiness: watch::Sender::new(Readiness::Loading { done: 0, total: 0 }),
             cards: ArcSwap::default(),
-            router: ArcSwapOption::empty(),
             models: ArcSwapOption::empty(),
             clients: ArcSwapOption::empty(),
         }
@@ -106,13 +103,6 @@ impl Shared {
             multiplier: self.restart.multiplier,
             max: Duration::from_millis(self.restart.max_ms),
             window: Duration::from_millis(self.restart.window_ms),
-        }
-    }
-
-    /// Tells the router; a router that is being restarted is told again by whoever cares.
-    pub(crate) fn tell_router(&self, message: RouterMessage) {
-        if let Some(router) = self.router.load().as_deref() {
-            let _ = router.cast(message);
         }
     }
 }

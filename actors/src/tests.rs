@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use pomona_cluster::admission::Input;
 use pomona_config::{EngineConfig, ModelConfig, RestartConfig, RoutingConfig, TurnConfig};
 use pomona_protocol::limits::{EVENT_FRAME_BYTES_MAX, REQUEST_FRAME_BYTES_MAX};
 use pomona_protocol::{
@@ -19,7 +18,6 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::Clients;
 use crate::engine_link::EngineLink;
-use crate::router::{Router, RouterMessage};
 use crate::shared::Shared;
 use crate::{Handle, Parts, TurnStream, Unobserved};
 
@@ -72,9 +70,8 @@ impl Bench {
             observer: Arc::new(Unobserved),
         };
         let shared = Arc::new(Shared::new(parts));
-        let (router, _) = Actor::spawn(None, Router, Arc::clone(&shared)).await.unwrap();
         let (clients, _) = Actor::spawn(None, Clients, ()).await.unwrap();
-        shared.router.store(Some(Arc::new(router)));
+        shared.desk.model_wanted(ModelId::from("m"));
         shared.clients.store(Some(Arc::new(clients)));
         let socket = folder.path().join("e.sock");
         let engine = AbortOnDropHandle::new(tokio::spawn(engine(
@@ -89,7 +86,7 @@ impl Bench {
     fn replica_up(&self) {
         let replica = ReplicaId { node: NodeId::from("n"), model: ModelId::from("m"), incarnation: 1 };
         let link = Arc::new(EngineLink::new(self.socket.clone()));
-        self.handle.shared.tell_router(RouterMessage::ReplicaUp { replica, link });
+        self.handle.shared.desk.replica_up(replica, link);
     }
 
     async fn start(&self) -> (crate::Client, TurnStream) {
@@ -285,24 +282,9 @@ async fn a_client_that_goes_takes_its_turns_along() {
 async fn a_turn_without_a_replica_waits_for_one() {
     let bench = Bench::new(&[Script::Finish]).await;
     let replica = ReplicaId { node: NodeId::from("n"), model: ModelId::from("m"), incarnation: 1 };
-    bench.handle.shared.tell_router(RouterMessage::Decide(Input::ReplicaDown { replica }));
+    bench.handle.shared.desk.replica_down(replica);
     let (_client, mut stream) = bench.start().await;
     assert_eq!(stream.next().await, Some(TurnEvent::Queued { ahead: 0 }));
     bench.replica_up();
-    assert_eq!(collect(&mut stream).await.0, whole());
-}
-
-#[tokio::test]
-async fn a_restarted_router_is_asked_again() {
-    let bench = Bench::new(&[Script::Finish]).await;
-    let replica = ReplicaId { node: NodeId::from("n"), model: ModelId::from("m"), incarnation: 1 };
-    bench.handle.shared.tell_router(RouterMessage::Decide(Input::ReplicaDown { replica }));
-    let (_client, mut stream) = bench.start().await;
-    assert!(matches!(stream.next().await, Some(TurnEvent::Queued { .. })));
-    let (router, _) = Actor::spawn(None, Router, Arc::clone(&bench.handle.shared)).await.unwrap();
-    bench.handle.shared.router.store(Some(Arc::new(router)));
-    bench.replica_up();
-    let clients = bench.handle.shared.clients.load_full().unwrap();
-    clients.cast(crate::client::ClientsMessage::RouterRestarted).unwrap();
     assert_eq!(collect(&mut stream).await.0, whole());
 }

@@ -11,25 +11,22 @@ use pomona_cluster::turn::{Effect, End, Input, Turn as Machine};
 use pomona_protocol::limits::REQUEST_FRAME_BYTES_MAX;
 use pomona_protocol::{Cause, FinishReason, Open, ReplicaId, TurnEvent, TurnRequest, Usage, encode_frame};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::attempt::{Attempt, Ended};
+use crate::desk::{Answer, Place};
 use crate::engine_link::EngineLink;
 use crate::observer::Observation;
-use crate::place::Place;
 use crate::shared::Shared;
 
 pub(crate) enum TurnMessage {
-    /// The router gave a place.
+    /// A place came free for a turn that waited.
     Placed { attempt: u32, replica: ReplicaId, link: Arc<EngineLink> },
-    /// The router has none yet.
+    /// The turn's place in the queue changed.
     Queued { ahead: u32 },
-    /// The router gives none.
+    /// No place will come.
     Refused { attempt: u32, cause: Cause },
-    /// The router lost its memory.
-    RouterRestarted,
     /// The attempt handed the ledger back.
     AttemptEnded(Box<Ended>),
     /// A pause before this attempt is over.
@@ -63,7 +60,7 @@ pub(crate) struct TurnState {
     place: Option<Place>,
     placed: Option<Arc<EngineLink>>,
     finished: Option<TurnEvent>,
-    running: Option<(CancellationToken, AbortOnDropHandle<()>)>,
+    running: Option<(Option<oneshot::Sender<()>>, AbortOnDropHandle<()>)>,
 }
 
 impl TurnState {
@@ -86,13 +83,16 @@ impl TurnState {
                     let (_, request) = self.request();
                     let ticket = Ticket { turn: request.turn, attempt };
                     let model = request.model.clone();
-                    self.place = Some(Place::ask(&self.shared, ticket, model, avoid, myself.clone()));
+                    let desk = Arc::clone(&self.shared.desk);
+                    let answer = desk.ask(ticket, model, avoid, myself);
+                    self.place = Some(Place { ticket, desk });
+                    self.on_answer(myself, attempt, answer);
                 }
                 Effect::Leave { .. } => self.place = None,
                 Effect::Run { attempt, .. } => self.run(myself, attempt),
                 Effect::Stop => {
-                    if let Some((stop, _)) = &self.running {
-                        stop.cancel();
+                    if let Some(stop) = self.running.as_mut().and_then(|(stop, _)| stop.take()) {
+                        let _ = stop.send(());
                     }
                 }
                 Effect::Pause { attempt, pause } => {
@@ -108,13 +108,31 @@ impl TurnState {
         }
     }
 
+    fn on_answer(&mut self, myself: &ActorRef<TurnMessage>, attempt: u32, answer: Answer) {
+        match answer {
+            Answer::Placed { replica, link } => {
+                self.placed = Some(link);
+                self.decide(myself, Input::Placed { attempt, replica });
+            }
+            Answer::Waits { ahead } => self.show_queued(ahead),
+            Answer::Refused(cause) => self.decide(myself, Input::Refused { attempt, cause }),
+        }
+    }
+
+    /// Only a turn that has not started yet tells its client that it waits.
+    fn show_queued(&self, ahead: u32) {
+        if self.ledger.as_ref().is_some_and(|ledger| ledger.prompt().0 == 0) {
+            let _ = self.sink.try_send(TurnEvent::Queued { ahead });
+        }
+    }
+
     fn run(&mut self, myself: &ActorRef<TurnMessage>, attempt: u32) {
         let ledger = self.ledger.take().unwrap_or_default();
         let (number, request) = self.request();
         *number = attempt;
         request.resume = ledger.ids().to_vec();
         let mut open = BytesMut::new();
-        let stop = CancellationToken::new();
+        let (stop, stopped) = oneshot::channel();
         let deadline = self.machine.deadline();
         let run = Attempt::new(
             Arc::clone(&self.shared),
@@ -122,7 +140,6 @@ impl TurnState {
             attempt,
             ledger,
             self.sink.clone(),
-            stop.clone(),
             self.accepted_at,
             self.token_at,
             deadline,
@@ -132,7 +149,7 @@ impl TurnState {
             let cause = Cause::InvalidRequest { parameter: "input".to_owned(), message: error.to_string() };
             return run.refuse(cause);
         }
-        self.running = Some((stop, AbortOnDropHandle::new(tokio::spawn(run.run(link, open)))));
+        self.running = Some((Some(stop), AbortOnDropHandle::new(tokio::spawn(run.run(link, open, stopped)))));
     }
 
     fn end(&mut self, myself: &ActorRef<TurnMessage>, end: End) {
@@ -219,16 +236,10 @@ impl Actor for Turn {
                 state.placed = Some(link);
                 state.decide(&myself, Input::Placed { attempt, replica });
             }
-            TurnMessage::Queued { ahead } => {
-                // Only a turn that has shown nothing tells its client that it waits.
-                if state.ledger.as_ref().is_some_and(|ledger| ledger.prompt().0 == 0) {
-                    let _ = state.sink.try_send(TurnEvent::Queued { ahead });
-                }
-            }
+            TurnMessage::Queued { ahead } => state.show_queued(ahead),
             TurnMessage::Refused { attempt, cause } => {
                 state.decide(&myself, Input::Refused { attempt, cause })
             }
-            TurnMessage::RouterRestarted => state.decide(&myself, Input::RouterRestarted),
             TurnMessage::AttemptEnded(ended) => {
                 let Ended { attempt, ledger, token_at, outcome, finished } = *ended;
                 let shown = ledger.shown();

@@ -55,8 +55,6 @@ pub enum Input {
         /// Before which attempt.
         attempt: u32,
     },
-    /// The router lost its memory; who waited for it must ask again.
-    RouterRestarted,
     /// Somebody cancelled, or nobody listens any more.
     Cancel,
     /// Time has passed.
@@ -193,9 +191,6 @@ impl Turn {
             (State::Placing, Input::Refused { attempt, cause }) if attempt == self.attempt => {
                 self.end(End::Failed(cause))
             }
-            (State::Placing, Input::RouterRestarted) => {
-                vec![Effect::Ask { attempt: self.attempt, avoid: None }]
-            }
             (State::Running { replica }, Input::AttemptEnded { attempt, shown, outcome })
                 if attempt == self.attempt =>
             {
@@ -225,7 +220,6 @@ impl Turn {
                 | Input::Refused { .. }
                 | Input::AttemptEnded { .. }
                 | Input::PauseOver { .. }
-                | Input::RouterRestarted
                 | Input::Tick,
             ) => Vec::new(),
         }

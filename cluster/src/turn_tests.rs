@@ -129,7 +129,6 @@ fn an_older_attempt_is_not_heard() {
         (placed(1), ""),
         (ended(1, 9, Outcome::Finished), ""),
         (Input::Refused { attempt: 1, cause: Cause::ShuttingDown }, ""),
-        (Input::RouterRestarted, "ask 2"),
     ]);
 }
 
