@@ -49,7 +49,9 @@ pub(super) fn processes(job: &mut Job) -> Result<Outcome> {
 
 pub(super) fn doc(job: &mut Job) -> Result<Outcome> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+    command
+        .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
+        .env("RUSTDOCFLAGS", "-D warnings");
     job.run(&mut command)?;
     Ok(Outcome::Passed(String::new()))
 }
