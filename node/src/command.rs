@@ -47,7 +47,11 @@ fn run_up(args: UpArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let paths = Paths::discover(global.home.as_deref())?;
     let loaded = load_config(&paths, global, &args.overrides())?;
     let _log = logging::start_service(&loaded.config.log, Some(&paths.logs_dir), global.verbose)?;
-    let runtime = Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(worker_threads())
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
     let ended = runtime.block_on(Box::pin(up::up(args, loaded.config, paths)));
     // What still runs on threads of its own (a slow disk) may not hold up the end.
     runtime.shutdown_background();
@@ -102,6 +106,13 @@ fn read_key(path: &Path) -> anyhow::Result<Secret> {
     file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).with_context(what)?;
     let key = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     key.and_then(Secret::new).with_context(|| format!("the key file {} holds no key", path.display()))
+}
+
+/// Threads for connections and actors: a quarter of the cores, since the engine needs the others. One serves
+/// fifty thousand tokens per second; a second one makes each request dearer, because tasks wander.
+fn worker_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (cores / 4).clamp(1, 8)
 }
 
 /// A runtime for a command that asks a few questions.

@@ -18,6 +18,10 @@ mod output;
 
 use std::process::ExitCode;
 
+/// Short-lived values of many sizes on several threads are what this program allocates.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,

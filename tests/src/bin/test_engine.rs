@@ -177,7 +177,10 @@ async fn turn(engine: &Engine, request: &TurnRequest, writer: &mut Writer) -> Re
             continue;
         }
         let next = next_cut(&script, index, end);
-        writer.send(&tokens(request, seed, index, next)).await?;
+        writer.queue(&tokens(request, seed, index, next))?;
+        if next < end {
+            writer.flush().await?;
+        }
         engine.steps.fetch_add(1, Ordering::AcqRel);
         engine.generated_tokens.fetch_add((next - index).into(), Ordering::AcqRel);
         index = next;
@@ -227,7 +230,8 @@ fn last_text(input: &TurnInput) -> &str {
     }
 }
 
-/// Writes frames, each at once.
+/// Writes frames, each at once, but for the last tokens of an answer: like the real engine, this one says them
+/// in one breath with the end.
 struct Writer {
     stream: OwnedWriteHalf,
     buffer: BytesMut,
@@ -235,9 +239,16 @@ struct Writer {
 
 impl Writer {
     async fn send<T: serde::Serialize>(&mut self, value: &T) -> Result<()> {
-        encode_frame(value, &mut self.buffer, EVENT_FRAME_BYTES_MAX)?;
-        self.stream.write_all_buf(&mut self.buffer).await?;
-        Ok(())
+        self.queue(value)?;
+        self.flush().await
+    }
+
+    fn queue<T: serde::Serialize>(&mut self, value: &T) -> Result<()> {
+        Ok(encode_frame(value, &mut self.buffer, EVENT_FRAME_BYTES_MAX)?)
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        Ok(self.stream.write_all_buf(&mut self.buffer).await?)
     }
 
     async fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
