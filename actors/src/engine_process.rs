@@ -20,6 +20,7 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::owned;
 use crate::shared::Shared;
 
 /// Between tries to reach the socket of an engine that is starting.
@@ -56,7 +57,7 @@ impl EngineProcess {
         let pid = Arc::new(AtomicU32::new(0));
         let kill = CancellationToken::new();
         let run = run(Arc::clone(shared), socket.clone(), Arc::clone(&pid), kill.clone(), tell);
-        Self { socket, pid, kill, _task: AbortOnDropHandle::new(tokio::spawn(run)) }
+        Self { socket, pid, kill, _task: owned::spawn(run) }
     }
 
     pub(crate) fn socket(&self) -> &Path {
@@ -133,7 +134,7 @@ async fn run_process(
     tell: &(impl Fn(EngineEvent) + Sync),
 ) -> Cause {
     let _lifeline = child.stdin.take();
-    let log = child.stderr.take().map(|stderr| AbortOnDropHandle::new(tokio::spawn(forward_log(stderr))));
+    let log = child.stderr.take().map(|stderr| owned::spawn(forward_log(stderr)));
     let watched = tokio::select! {
         watched = watch(shared, socket, tell) => watched,
         status = child.wait() => format!("its process ended: {}", describe(status)),

@@ -24,6 +24,7 @@ mod engine_link;
 mod engine_process;
 mod model;
 mod models;
+mod owned;
 mod root;
 mod router;
 mod shared;

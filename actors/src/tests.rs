@@ -18,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::Clients;
 use crate::engine_link::EngineLink;
+use crate::owned;
 use crate::shared::Shared;
 use crate::{Handle, Parts, TurnStream, Unobserved};
 
@@ -74,10 +75,7 @@ impl Bench {
         shared.desk.model_wanted(ModelId::from("m"));
         shared.clients.store(Some(Arc::new(clients)));
         let socket = folder.path().join("e.sock");
-        let engine = AbortOnDropHandle::new(tokio::spawn(engine(
-            UnixListener::bind(&socket).unwrap(),
-            scripts.to_vec(),
-        )));
+        let engine = owned::spawn(engine(UnixListener::bind(&socket).unwrap(), scripts.to_vec()));
         let bench = Self { handle: Handle { shared }, socket, _engine: engine, _folder: folder };
         bench.replica_up();
         bench

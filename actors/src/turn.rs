@@ -18,6 +18,7 @@ use crate::attempt::{Attempt, Ended};
 use crate::desk::{Answer, Place};
 use crate::engine_link::EngineLink;
 use crate::observer::Observation;
+use crate::owned;
 use crate::shared::Shared;
 
 pub(crate) enum TurnMessage {
@@ -149,7 +150,7 @@ impl TurnState {
             let cause = Cause::InvalidRequest { parameter: "input".to_owned(), message: error.to_string() };
             return run.refuse(cause);
         }
-        self.running = Some((Some(stop), AbortOnDropHandle::new(tokio::spawn(run.run(link, open, stopped)))));
+        self.running = Some((Some(stop), owned::spawn(run.run(link, open, stopped))));
     }
 
     fn end(&mut self, myself: &ActorRef<TurnMessage>, end: End) {

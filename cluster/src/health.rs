@@ -56,7 +56,7 @@ impl Health {
         let silent = now.saturating_duration_since(self.heard_at);
         let still = if self.load.running > 0 { now.saturating_duration_since(self.moved_at) } else { silent };
         let waited = still.max(silent);
-        (waited > limit).then(|| Cause::EngineStalled {
+        (waited > limit).then_some(Cause::EngineStalled {
             waited_ms: waited.as_millis() as u64,
             limit_ms: limit.as_millis() as u64,
         })

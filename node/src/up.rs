@@ -13,8 +13,8 @@ use pomona_actors::{Parts, System};
 use pomona_config::{Config, ModelConfig};
 use pomona_gateway::{Gateway, GatewayParts, KeyRing, Metrics};
 use pomona_protocol::{ModelId, NodeId};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::banner::{self, Banner};
 use crate::cli::UpArgs;
@@ -67,7 +67,8 @@ pub(crate) async fn up(args: UpArgs, config: Config, paths: Paths) -> anyhow::Re
     lock.announce(&format!("http://{address}"))?;
 
     let (shutdown, kill) = (CancellationToken::new(), CancellationToken::new());
-    let mut served = AbortOnDropHandle::new(tokio::spawn(gateway.serve(shutdown.clone(), kill.clone())));
+    let mut served = JoinSet::new();
+    served.spawn(gateway.serve(shutdown.clone(), kill.clone()));
     let exit = tokio::select! {
         card = banner::until_loaded(&handle) => match card {
             Ok(card) => {
@@ -92,7 +93,7 @@ pub(crate) async fn up(args: UpArgs, config: Config, paths: Paths) -> anyhow::Re
     let drained = async {
         let cut_off = system.drain(grace).await;
         kill.cancel();
-        let _ = (&mut served).await;
+        served.join_next().await;
         cut_off
     };
     tokio::select! {
