@@ -79,7 +79,8 @@ impl Row {
     fn spread(&self) -> [f64; 3] {
         let mut sorted = self.values.clone();
         sorted.sort_by(f64::total_cmp);
-        let middle = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
+        let at = |index: usize| sorted.get(index).copied().unwrap_or(0.0);
+        let middle = f64::midpoint(at(sorted.len().saturating_sub(1) / 2), at(sorted.len() / 2));
         [sorted.first().copied().unwrap_or(0.0), middle, sorted.last().copied().unwrap_or(0.0)]
     }
 

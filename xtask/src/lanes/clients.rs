@@ -24,8 +24,7 @@ pub(super) fn openai_python(job: &mut Job) -> Result<Outcome> {
         let mut command = Command::new(&python);
         command.arg("-B").arg(script).env("OPENAI_BASE_URL", format!("{}/v1", pomona.api.url));
         job.run(command.env("OPENAI_API_KEY", &pomona.api.key))?;
-        let log = job.log_text();
-        Ok(Outcome::Passed(log.lines().next_back().unwrap_or_default().to_owned()))
+        Ok(Outcome::Passed(job.log_text().lines().next_back().unwrap_or_default().to_owned()))
     })
 }
 
@@ -84,7 +83,8 @@ fn with_pomona(job: &mut Job, work: impl FnOnce(&mut Job, &Pomona) -> Result<Out
     let program = build::target_dir(&job.root).join("debug").join("pomona");
     let pomona = runtime()?.block_on(Launch::default().program(&program).start())?;
     let outcome = work(job, &pomona);
-    outcome.with_context(|| format!("pomona printed:\n{}", pomona.printed()))
+    job.note(&pomona.printed())?;
+    outcome
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

@@ -92,6 +92,11 @@ impl Job {
         }
     }
 
+    /// Adds to the lane's log.
+    pub(crate) fn note(&mut self, text: &str) -> Result<()> {
+        std::io::Write::write_all(&mut self.log, text.as_bytes()).context("the log cannot be written")
+    }
+
     /// Everything that the lane's commands have printed.
     pub(crate) fn log_text(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log_path).unwrap_or_default()).into_owned()
