@@ -104,7 +104,10 @@ impl TurnState {
                     tracing::info!(%turn, cause = cause.code(), shown, "turn goes on after a loss");
                     self.shared.observe(Observation::TurnRetried { cause: cause.code(), shown });
                 }
-                Effect::End(end) => self.end(myself, end),
+                Effect::End(end) => {
+                    self.end(end);
+                    myself.stop(None);
+                }
             }
         }
     }
@@ -153,7 +156,8 @@ impl TurnState {
         self.running = Some((Some(stop), owned::spawn(run.run(link, open, stopped))));
     }
 
-    fn end(&mut self, myself: &ActorRef<TurnMessage>, end: End) {
+    fn end(&mut self, end: End) {
+        let Some(terminal) = self.terminal.take() else { return };
         let ledger = self.ledger.take().unwrap_or_default();
         let (prompt_tokens, cached_tokens) = ledger.prompt();
         let usage = Usage { prompt_tokens, cached_tokens, completion_tokens: ledger.shown() };
@@ -180,15 +184,18 @@ impl TurnState {
         });
         let turn = self.request().1.turn;
         tracing::debug!(%turn, outcome, tokens = usage.completion_tokens, ms = after.as_millis() as u64, "turn ended");
-        if let Some(terminal) = self.terminal.take() {
-            terminal.send(event);
-        }
-        myself.stop(None);
+        terminal.send(event);
     }
 }
 
 impl Drop for TurnState {
     fn drop(&mut self) {
+        // An actor that is killed or fails has not said the end of its turn; this says it.
+        self.end(match () {
+            () if self.shared.is_draining() => End::Failed(Cause::ShuttingDown),
+            () if self.sink.is_closed() => End::Cancelled,
+            () => End::Failed(Cause::Internal { message: "the turn's actor was lost".to_owned() }),
+        });
         self.shared.turns_active.send_modify(|turns| *turns -= 1);
     }
 }

@@ -1,6 +1,6 @@
 //! One typed configuration: file < environment < flag, validated before a port is bound.
 //!
-//! `node` loads it once with [`load`] and hands each part its own section by value; nobody reads the
+//! `node` loads it once with [`load()`] and hands each part its own section by value; nobody reads the
 //! environment later. Where the file lies and which flags exist is `node`'s business.
 
 pub mod sections;

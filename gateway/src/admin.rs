@@ -54,7 +54,10 @@ pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
 #[utoipa::path(
     get,
     path = "/admin/status",
-    responses((status = 200, description = "version, turns, clients and every replica with its state")),
+    responses(
+        (status = 200, description = "version, turns, clients and every replica with its state"),
+        (status = 401, description = "no key, or a wrong one", body = crate::errors::ErrorBody),
+    ),
     security(("key" = []))
 )]
 pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {

@@ -20,6 +20,19 @@ use crate::exit::Exit;
 use lossy::Lossy;
 use rolling::RollingFile;
 
+/// Crates whose events and spans are never wanted, whatever is configured.
+const SILENT_CRATES: &[&str] = &[
+    "ractor",
+    "tungstenite",
+    "tokio_tungstenite",
+    "hyper",
+    "h2",
+    "reqwest",
+    "rustyline",
+    "mio",
+    "tokenizers",
+];
+
 /// Keeps the writers alive; dropping it writes what is still queued, for a second at most.
 #[derive(Default)]
 pub(crate) struct LogGuard {
@@ -82,10 +95,10 @@ pub(crate) fn start_command(verbose: u8) -> anyhow::Result<LogGuard> {
     start_service(&config, None, 1)
 }
 
-/// The configured directives behind ours: ractor puts each actor into a span, which costs a tenth of a turn's
-/// processor time and tells nothing that the events do not say.
+/// The configured directives and, stronger than these, ours. The crates below log what they read and write, which
+/// may be a prompt; and ractor puts each actor into a span, which costs a tenth of a turn's processor time.
 fn filter(level: &str) -> anyhow::Result<EnvFilter> {
-    let directives = format!("ractor=off,{level}");
+    let directives = SILENT_CRATES.iter().fold(level.to_owned(), |all, name| format!("{all},{name}=off"));
     EnvFilter::builder().parse(directives).map_err(|error| Exit::Configuration.because(error))
 }
 

@@ -26,6 +26,8 @@ use crate::signals::Signals;
 
 /// Clusters will get names of their own when they have more than one machine.
 const CLUSTER: &str = "orchard";
+/// For clients to be told how their turns ended; those that do not read are cut off.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs a gateway and a node until a signal ends them.
 pub(crate) async fn up(args: UpArgs, config: Config, paths: Paths) -> anyhow::Result<ExitCode> {
@@ -92,6 +94,8 @@ pub(crate) async fn up(args: UpArgs, config: Config, paths: Paths) -> anyhow::Re
     shutdown.cancel();
     let drained = async {
         let cut_off = system.drain(grace).await;
+        // Turns that were cut off still have to tell their clients.
+        let _ = tokio::time::timeout(LAST_WORDS, served.join_next()).await;
         kill.cancel();
         served.join_next().await;
         cut_off

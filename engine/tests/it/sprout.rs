@@ -1,34 +1,61 @@
-//! The built-in model against the reference implementation, token by token.
+//! The built-in model against the reference implementation: prompts, tokens and text.
 
 use std::path::Path;
 
 use pomona_engine::checkpoint::Checkpoint;
 use pomona_engine::cpu::{CpuBackend, CpuOptions};
+use pomona_engine::detokenizer::Detokenizer;
+use pomona_engine::template::ChatTemplate;
+use pomona_engine::tokenizer::Tokenizer;
+use pomona_protocol::{Message, Role};
 use serde::Deserialize;
 
 use crate::backend::support::greedy;
 
-/// One prompt and the tokens that the reference chose.
 #[derive(Deserialize)]
-struct Golden {
+struct Reference {
+    cases: Vec<Case>,
+}
+
+/// A conversation, the prompt that the reference made of it, and how it went on.
+#[derive(Deserialize)]
+struct Case {
+    messages: Vec<Said>,
     prompt_ids: Vec<u32>,
-    greedy: Vec<u32>,
+    greedy_ids: Vec<u32>,
+    greedy_text: String,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    role: Role,
+    content: String,
 }
 
 #[test]
 fn the_built_in_model_says_what_the_reference_says() {
     let engine = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (golden, model) = (engine.join("fixtures/sprout/greedy.json"), engine.join("sprout/model"));
-    if !golden.exists() || !model.join("config.json").exists() {
-        eprintln!("no {} or no {}", golden.display(), model.display());
-        return;
-    }
-    let goldens: Vec<Golden> = serde_json::from_str(&std::fs::read_to_string(golden).unwrap()).unwrap();
+    let model = engine.join("sprout/model");
+    let reference = std::fs::read(engine.join("fixtures/sprout/greedy.json")).unwrap();
+    let reference: Reference = serde_json::from_slice(&reference).unwrap();
+    assert_eq!(reference.cases.len(), 20);
     let checkpoint = Checkpoint::open(&model).unwrap();
+    let tokenizer = Tokenizer::open(&model, 2048).unwrap();
+    let template = ChatTemplate::open(&model);
     let options = CpuOptions { threads: 2, kv_blocks: 64, ..CpuOptions::default() };
     let mut backend = CpuBackend::load(&checkpoint, options).unwrap();
-    for (number, golden) in goldens.iter().enumerate() {
-        let chosen = greedy(&mut backend, &golden.prompt_ids, golden.greedy.len());
-        assert_eq!(chosen, golden.greedy, "prompt {number}");
+    for case in &reference.cases {
+        let messages: Vec<Message> =
+            case.messages.iter().map(|said| Message::text(said.role, said.content.clone())).collect();
+        let prompt = tokenizer.encode_rendered(&template.render(&messages).unwrap()).unwrap();
+        let question = &case.messages.last().unwrap().content;
+        assert_eq!(prompt, case.prompt_ids, "the prompt of: {question}");
+        let chosen = greedy(&mut backend, &prompt, case.greedy_ids.len());
+        assert_eq!(chosen, case.greedy_ids, "the answer to: {question}");
+        let mut detokenizer = Detokenizer::new(tokenizer.table(), true);
+        let mut text = String::new();
+        chosen.iter().for_each(|id| detokenizer.push(*id, &mut text));
+        detokenizer.flush(&mut text);
+        assert_eq!(text, case.greedy_text, "the text of the answer to: {question}");
     }
 }

@@ -41,7 +41,10 @@ fn body<'a>(shared: &Shared, card: &'a ModelCard) -> ModelBody<'a> {
 #[utoipa::path(
     get,
     path = "/v1/models",
-    responses((status = 200, description = "OpenAI's model list; each entry has its capability card under `pomona`")),
+    responses(
+        (status = 200, description = "OpenAI's model list; each entry has its capability card under `pomona`"),
+        (status = 401, description = "no key, or a wrong one", body = crate::errors::ErrorBody),
+    ),
     security(("key" = []))
 )]
 pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Response {
@@ -56,6 +59,7 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Response {
     params(("id" = String, Path, description = "what clients call the model")),
     responses(
         (status = 200, description = "the entry of the model list"),
+        (status = 401, description = "no key, or a wrong one", body = crate::errors::ErrorBody),
         (status = 404, description = "no such model", body = crate::errors::ErrorBody),
     ),
     security(("key" = []))
