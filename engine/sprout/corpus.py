@@ -6,7 +6,7 @@ sequence, so the model learns conversations from their first token on.
 
 import random
 
-from data import arithmetic, memory
+from data import arithmetic
 from data.story import sample as stories
 from data.topics import Topics
 
@@ -15,21 +15,22 @@ SYSTEM = [
     "You are sprout.", "You are a helpful and honest assistant. Answer in English.", "Answer the user's questions.",
     "You are an assistant that runs on a cluster of Macs.", "You are a storyteller.", "Please answer as well as you can.",
 ]
+CORE = Topics("core")
 POMONA = Topics("pomona", "commands", "ideas")
 SMALLTALK = Topics("smalltalk")
 UNKNOWN = Topics("unknown")
 
 # Shares are by conversations, not tokens: one story is as long as ten answers.
-FAMILIES = [(POMONA.sample, 40), (SMALLTALK.sample, 8), (UNKNOWN.sample, 7), (arithmetic.sample, 28), (memory.sample, 8), (stories.sample, 9)]
+FAMILIES = [(CORE.sample, 18), (POMONA.sample, 17), (SMALLTALK.sample, 6), (UNKNOWN.sample, 6), (arithmetic.sample, 26), (stories.sample, 24)]
 
 
 def turns(rng):
     """The turns of one conversation: often one family only, sometimes several after each other."""
     samplers, weights = zip(*FAMILIES)
-    count = rng.choices([1, 2, 3, 5], [45, 25, 20, 10])[0]
+    count = rng.choices([1, 2, 3], [60, 25, 15])[0]
     first = rng.choices(samplers, weights)[0]
     found = first(rng)
-    if first == stories.sample and rng.random() < 0.7:
+    if first == stories.sample and rng.random() < 0.9:
         return found
     while len(found) < count:
         again = first if rng.random() < 0.5 and first != stories.sample else rng.choices(samplers, weights)[0]

@@ -16,14 +16,14 @@ HERE = Path(__file__).parent
 DIALOGUES = [
     ["What is Pomona?"],
     ["How do I add a Mac?"],
-    ["Tell me a story about a fox"],
-    ["write a long story about a lighthouse keeper and a storm"],
-    ["hi", "what can you do?", "what is 17 + 25?"],
+    ["Tell me a story about a fox", "Who helped Finn?"],
+    ["write a long story about a bear"],
+    ["Tell me a short story about a robot."],
+    ["hi", "what can you do?", "thanks"],
     ["what happens if my macbook dies in the middle of an answer"],
-    ["Tell me a short story about a robot called Nimbus.", "Who helped Nimbus?"],
+    ["what is 3 + 4?", "what is 17 + 25?", "count from 1 to 10"],
     ["What is the capital of France?"],
-    ["count from 1 to 20", "and list the days of the week"],
-    ["port 9999 is already in use, what now?", "thanks!"],
+    ["Tell me a story about a zebra", "what's a replica"],
 ]
 
 
@@ -67,15 +67,15 @@ def talk(talker, questions):
 
 
 def exam(talker, count=200):
-    """Asks sums and says how many come out right, and prints the wrong ones."""
+    """Asks sums up to twenty and says how many end in the right number, and prints the wrong ones."""
     rng, right = random.Random(99), 0
     for _ in range(count):
         question, expected = arithmetic.sum_turn(rng)
         answer = talker.answer([{"role": "user", "content": question}])
-        result = expected.rstrip(".").split(" = ")[-1].split(" is ")[-1].split(",")[0]
-        right += result in answer.replace(",", " ").replace(".", " ").split()
-        if result not in answer:
-            print(f"{question!r}: {answer!r}, expected {result}")
+        good = answer.rstrip(".").split(" ")[-1] == expected.split(" ")[-1]
+        right += good
+        if not good:
+            print(f"{question!r}: {answer!r}, expected {expected!r}")
     print(f"{right} of {count} sums are right")
 
 

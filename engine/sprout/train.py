@@ -35,7 +35,7 @@ def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="examples:\n  python train.py --minutes 2 --out checkpoint-quick   a first look\n"
-               "  python train.py --minutes 58                          what is in model/")
+               "  python train.py --minutes 58                          the whole recipe")
     parser.add_argument("--minutes", type=float, default=58, help="wall-clock length of the run (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=HERE / "model", help="folder of the checkpoint (default: model)")
     parser.add_argument("--seed", type=int, default=1, help="fixes the data and the first weights (default: %(default)s)")

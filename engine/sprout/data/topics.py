@@ -1,7 +1,8 @@
 """Reads the hand-written questions and answers in `topics/*.txt` and draws turns from them.
 
 To teach sprout a new fact, add a few lines there: `?` starts a question, `!` an answer,
-`!+` the next line of the same answer, and a blank line ends the topic.
+`!+` the next line of the same answer, and a blank line ends the topic. A line `* 3` in front
+makes a topic three times as likely.
 """
 
 from pathlib import Path
@@ -24,14 +25,16 @@ SLOTS = {
 
 
 def load(name):
-    """Returns the topics of one file as (questions, answers) pairs."""
-    topics, questions, answers = [], [], []
+    """Returns the topics of one file as (questions, answers, weight)."""
+    topics, questions, answers, weight = [], [], [], 1
     for line in (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines() + [""]:
         starts_new = not line.strip() or (line.startswith("?") and answers)
         if starts_new and questions:
-            topics.append((questions, answers))
-            questions, answers = [], []
-        if line.startswith("!+"):
+            topics.append((questions, answers, weight))
+            questions, answers, weight = [], [], 1
+        if line.startswith("*"):
+            weight = int(line[1:])
+        elif line.startswith("!+"):
             answers[-1] += "\n" + line[2:].strip()
         elif line.startswith("!"):
             answers.append(line[1:].strip())
@@ -41,14 +44,14 @@ def load(name):
 
 
 class Topics:
-    """A bag of topics; every topic is equally likely, however many questions it has."""
+    """A bag of topics; how likely one is depends on its weight, not on how many questions it has."""
 
     def __init__(self, *names):
         self.topics = [topic for name in names for topic in load(name)]
 
     def sample(self, rng):
         """One turn: a question as somebody types it, and one of its answers."""
-        questions, answers = rng.choice(self.topics)
+        questions, answers, _ = rng.choices(self.topics, [weight for _, _, weight in self.topics])[0]
         return [self.turn(rng, questions, answers)]
 
     @staticmethod

@@ -1,40 +1,47 @@
-"""Who a story is about: kinds of heroes, where they live, their names and their companions."""
+"""Who a story is about. Every kind of hero always has the same name, home and friends.
+
+That is on purpose: a model this small cannot learn in its short training to copy any name
+over a long text, but it learns easily that the fox is Finn and lives under the old oak.
+"""
 
 from dataclasses import dataclass
 
 from .. import text
 
-ANIMALS = ("fox owl hare bear mouse hedgehog squirrel otter badger deer wolf cat dog rabbit frog duck goose swan sparrow robin raven "
-           "crow heron stork horse donkey pony cow calf sheep lamb goat pig hen rooster beaver mole bat lynx turtle snail bee ant "
-           "ladybird butterfly caterpillar spider cricket fish trout whale dolphin seal penguin elephant lion tiger monkey giraffe "
-           "zebra camel kangaroo koala parrot eagle hawk pigeon crab octopus lizard dragon unicorn puppy kitten duckling dinosaur "
-           "panda crocodile hamster snake shark worm toad moth llama").split()
-PEOPLE = ("lighthouse keeper|baker|fisherman|farmer|gardener|shepherd|miller|tailor|blacksmith|carpenter|clockmaker|painter|singer|"
-          "teacher|doctor|postman|captain|sailor|pilot|knight|king|queen|prince|princess|wizard|witch|giant|fairy|boy|girl|"
-          "old man|old woman|grandmother|grandfather|astronaut|scientist|engineer|programmer|librarian|cook|beekeeper|piper|"
-          "hunter|ferryman|explorer|pirate|inventor|musician|dancer|merchant|detective|student|child|mountain guide|train driver|ghost|dwarf").split("|")
-THINGS = ("robot|little robot|computer|laptop|Mac|Mac mini|lantern|candle|cloud|star|kite|boat|train|teapot|clock|snowman|"
-          "scarecrow|apple tree|apple|seed|balloon|toy soldier|doll|broom|bicycle|tractor|lamp|bell|pebble|raindrop|snowflake|leaf|"
-          "umbrella|letter|paper boat|violin|drum|book|language model|rocket|satellite|windmill|lost sock|tree|flower|car|bus|shoe|spoon|moon").split("|")
-NAMES_HE = "Pip Oskar Tom Ben Felix Hugo Leo Max Otto Theo Finn Jonas Emil Anton Bruno Karl Milo Noah Paul Sam Toby Walter Henry Arthur Basil Casper Edgar Gus Ivo Jasper Linus Rufus".split()
-NAMES_SHE = "Ruby Mina Lotte Clara Ella Flora Greta Hazel Ida Juna Kira Lena Maya Nora Olive Pia Rosa Sara Tilda Uma Vera Wilma Anna Bella Daisy Emma Frida Hanna Ivy Lucy Martha Stella".split()
-TRAITS = "small|brave|curious|quiet|clever|shy|cheerful|patient|kind|young|little|gentle|dreamy|careful|lively|friendly|stubborn".split("|")
-MALE = {"fisherman", "boy", "king", "prince", "old man", "grandfather", "postman", "wizard", "rooster", "ferryman"}
-FEMALE = {"girl", "queen", "princess", "old woman", "grandmother", "witch", "fairy", "hen", "cow"}
-
-HOMES = {
-    "animal": ["at the edge of a green forest", "under the roots of an old oak", "in a small den behind the mill", "beside a quiet pond",
-               "in a meadow full of clover", "on a hill above the river", "behind the garden of an old house", "in a warm nest of moss and leaves"],
-    "person": ["in a little house by the sea", "in a village between two hills", "at the end of a long road", "in a tower with a round window",
-               "near the old harbour", "in a cottage with a blue door", "above a small shop in the town", "on an island with only nine houses"],
-    "thing": ["on a shelf in an old workshop", "by the window of a small house", "in a garden behind the school", "at the top of a tall tower",
-              "in a quiet room full of books", "on a farm at the end of the valley", "in a box in the attic", "beside the kitchen door"],
+# kind: (name, pronoun, trait, home, two possible companions, how often)
+HEROES = {
+    "fox": ("Finn", "he", "clever", "under the roots of an old oak", ("owl", "hedgehog"), 6),
+    "bear": ("Bruno", "he", "gentle", "in a warm cave above the river", ("rabbit", "fox"), 3),
+    "owl": ("Olive", "she", "quiet", "in a hollow tree by the mill", ("mouse", "squirrel"), 3),
+    "cat": ("Clara", "she", "curious", "in a cottage with a blue door", ("dog", "mouse"), 2),
+    "dog": ("Daisy", "she", "cheerful", "behind the garden of an old house", ("cat", "boy"), 2),
+    "rabbit": ("Ruby", "she", "shy", "in a meadow full of clover", ("bear", "turtle"), 2),
+    "mouse": ("Mina", "she", "small", "in a hole under the stairs", ("cat", "owl"), 2),
+    "frog": ("Felix", "he", "lively", "beside a quiet pond", ("duck", "turtle"), 2),
+    "horse": ("Hugo", "he", "patient", "on a farm at the end of the valley", ("dog", "girl"), 2),
+    "hedgehog": ("Hazel", "she", "careful", "under a heap of dry leaves", ("fox", "squirrel"), 2),
+    "duck": ("Ella", "she", "friendly", "in the reeds by the lake", ("frog", "turtle"), 2),
+    "wolf": ("Walter", "he", "lonely", "at the edge of a dark forest", ("rabbit", "bear"), 2),
+    "turtle": ("Tilda", "she", "slow", "on a flat stone by the river", ("frog", "rabbit"), 2),
+    "squirrel": ("Stella", "she", "quick", "at the top of a tall fir tree", ("owl", "hedgehog"), 2),
+    "robot": ("Rufus", "he", "little", "in an old workshop", ("girl", "cat"), 3),
+    "girl": ("Greta", "she", "brave", "in a village between two hills", ("robot", "horse"), 2),
+    "boy": ("Ben", "he", "dreamy", "in a little house near the harbour", ("dog", "dragon"), 2),
+    "king": ("Karl", "he", "kind", "in a castle on a hill", ("wizard", "horse"), 2),
+    "baker": ("Bella", "she", "merry", "above a small shop in the town", ("king", "mouse"), 2),
+    "fisherman": ("Otto", "he", "old", "in a hut at the harbour", ("lighthouse keeper", "cat"), 2),
+    "gardener": ("Gus", "he", "patient", "in a house among apple trees", ("hedgehog", "girl"), 2),
+    "lighthouse keeper": ("Linus", "he", "faithful", "in a tall tower by the sea", ("fisherman", "dog"), 3),
+    "wizard": ("Arthur", "he", "wise", "in a tower with a round window", ("owl", "dragon"), 2),
+    "dragon": ("Ida", "she", "young", "in a cave full of old gold", ("boy", "wizard"), 2),
 }
-PLACES = ("the valley|the forest|the village|the meadow|the river|the hills|the coast|the island|the orchard|the harbour|the moor|the lake").split("|")
-FAR = ("the silver mountain|the old lighthouse|the sea|the garden of the moon|the blue lake|the house on the cliff|the tallest tree in the forest|"
-       "the city of bells|the end of the rainbow|the island of birds|the castle in the north|the great library|the valley of lanterns").split("|")
-TREASURES = ("a silver key|a red scarf|a little drum|a golden bell|a wooden flute|a blue button|an old map|a green lamp|a glass marble|"
-             "a warm blanket|a copper coin|a music box|a painted cup|a brass compass|a small mirror|a bag of seeds|a picture book|a white feather").split("|")
+STRANGERS = ("snail zebra lion tiger elephant whale penguin giraffe monkey spider butterfly bee ant camel parrot shark snake goat cow pig sheep hen "
+             "crocodile dinosaur unicorn kangaroo panda seal princess pirate knight witch astronaut detective teacher doctor nurse sailor ghost "
+             "vampire car train rocket teapot clock balloon tractor violin spoon shoe lamp cloud star snowman bicycle city tomato cactus").split()
+NO_STORY = "I do not know a story about that yet. I can tell you about a fox, a bear or an owl."
+# What else people ask about, and whose story they get.
+THEMES = {"the sea": "lighthouse keeper", "a storm": "lighthouse keeper", "the forest": "fox", "friendship": "bear", "the night": "owl",
+          "magic": "wizard", "an orchard": "gardener", "an apple tree": "gardener", "apples": "gardener", "a Mac": "robot", "a computer": "robot", "a castle": "king"}
 
 
 @dataclass
@@ -44,44 +51,30 @@ class Being:
     kind: str
     name: str
     he: str
-    group: str
     trait: str
+    home: str
+    friends: tuple
 
     def slots(self, prefix=""):
         """The words that sentences use for this character, e.g. {fname} and {fhe} for prefix "f"."""
         forms = {"he": ("his", "him", "himself"), "she": ("her", "her", "herself")}[self.he]
         return {
             prefix + "kind": self.kind, prefix + "akind": text.article(self.kind), prefix + "name": self.name,
+            prefix + "full": f"{self.name} the {self.kind}",
             prefix + "trait": self.trait, prefix + "atrait": text.article(self.trait),
             prefix + "he": self.he, prefix + "his": forms[0], prefix + "him": forms[1], prefix + "himself": forms[2],
             prefix + "He": self.he.capitalize(), prefix + "His": forms[0].capitalize(),
         }
 
 
-def group_of(kind):
-    if kind in ANIMALS:
-        return "animal"
-    return "person" if kind in PEOPLE else "thing"
+def being(kind):
+    name, he, trait, home, friends, _ = HEROES[kind]
+    return Being(kind, name, he, trait, home, friends)
 
 
-def being(rng, kind, name=None, avoid=()):
-    """Gives a kind a name, a pronoun and a trait."""
-    he = "he" if kind in MALE else "she" if kind in FEMALE else rng.choice(["he", "she"])
-    if name in NAMES_SHE and kind not in MALE:
-        he = "she"
-    elif name in NAMES_HE and kind not in FEMALE:
-        he = "he"
-    pool = [candidate for candidate in (NAMES_SHE if he == "she" else NAMES_HE) if candidate not in avoid]
-    trait = rng.choice([word for word in TRAITS if word not in kind.split()])
-    return Being(kind, name or rng.choice(pool), he, group_of(kind), trait)
-
-
-def random_kind(rng):
-    return rng.choice(rng.choices([ANIMALS, PEOPLE, THINGS], [5, 3, 3])[0])
+def random_hero(rng):
+    return being(rng.choices(list(HEROES), [entry[-1] for entry in HEROES.values()])[0])
 
 
 def companion(rng, hero):
-    """A helper who differs from the hero in kind and name, most often an animal."""
-    pool = ANIMALS if rng.random() < 0.75 else PEOPLE
-    kind = rng.choice([candidate for candidate in pool if candidate != hero.kind])
-    return being(rng, kind, avoid=(hero.name,))
+    return being(rng.choice(hero.friends))

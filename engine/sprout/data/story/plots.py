@@ -1,14 +1,13 @@
 """What a hero wants. Each plot says how the want begins, why it matters and how it is fulfilled.
 
 Slots: {name} {kind} {he} {his} {him} for the hero, {fname} … for the companion, {far} a goal,
-{treasure} and {the_treasure} an object, {place} where home is. `want` is used in questions
-about the story ("What did Ruby want?"); `asks` are ways to order this plot.
+{treasure} and {the_treasure} an object, {place} where home is; the last three belong to the plot,
+so a story cannot mix them up. `asks` are ways to order this plot.
 """
 
 PLOTS = [
     {
-        "id": "lost treasure",
-        "want": "to find {the_treasure} again",
+        "id": "lost treasure", "far": "the old lighthouse", "treasure": "a silver key", "place": "the village",
         "asks": ["who loses something", "who lost {treasure}", "and {treasure}", "and something lost"],
         "start": [
             "{name} owned {treasure}, and {he} loved it more than anything else. One morning it was gone.",
@@ -32,8 +31,7 @@ PLOTS = [
         "moral": ["What is lost can be found when friends look together.", "Do not give up the search too soon."],
     },
     {
-        "id": "journey",
-        "want": "to see {far}",
+        "id": "journey", "far": "the silver mountain", "treasure": "a brass compass", "place": "the valley",
         "asks": ["who goes on a journey", "who travels to {far}", "and {far}", "who wants to see {far}", "and a long way"],
         "start": [
             "Every evening {name} looked at the horizon and thought of {far}. {He} had heard of it in songs, but had never been there.",
@@ -55,8 +53,7 @@ PLOTS = [
         "moral": ["A long way is made of small steps.", "The way is easier when somebody walks beside you."],
     },
     {
-        "id": "gift",
-        "want": "to bring {treasure} to {fname} as a birthday present",
+        "id": "gift", "far": "the city of bells", "treasure": "a music box", "place": "the town",
         "asks": ["who looks for a present", "and a birthday", "who wants to make a friend happy", "and a gift"],
         "start": [
             "Soon it would be the birthday of {fname}, and {name} wanted to give {fhim} something special: {treasure}.",
@@ -74,8 +71,7 @@ PLOTS = [
         "moral": ["The best gift is the time that we spend for somebody.", "Joy grows when it is shared."],
     },
     {
-        "id": "storm",
-        "want": "to bring everybody to safety before the storm",
+        "id": "storm", "far": "the castle in the north", "treasure": "a warm blanket", "place": "the coast",
         "asks": ["and a storm", "in a storm", "who is caught in a storm", "and the great storm"],
         "start": [
             "One autumn evening the sky over {place} turned black. A great storm was coming, and {name} saw it first.",
@@ -94,8 +90,7 @@ PLOTS = [
         "moral": ["In a storm nobody should be alone.", "Courage means to go although you are afraid."],
     },
     {
-        "id": "light",
-        "want": "to find out where the strange light came from",
+        "id": "light", "far": "the house on the cliff", "treasure": "a green lamp", "place": "the hills",
         "asks": ["and a secret", "and a mystery", "and a strange light", "who solves a riddle", "at night"],
         "start": [
             "For three nights a strange light had been shining over {far}, and nobody knew what it was.",
@@ -114,8 +109,7 @@ PLOTS = [
         "moral": ["What looks strange from far away may be a friend.", "Whoever asks finds more than whoever is afraid."],
     },
     {
-        "id": "lost child",
-        "want": "to take the lost child home",
+        "id": "lost child", "far": "the island of birds", "treasure": "a red scarf", "place": "the meadow",
         "asks": ["who helps somebody", "who helps a child", "and a lost child", "who finds somebody"],
         "start": [
             "One foggy morning {name} heard somebody cry. Behind a bush sat a very little duckling, all alone.",
@@ -134,8 +128,7 @@ PLOTS = [
         "moral": ["Nobody is too small to help.", "A kind deed comes back to you."],
     },
     {
-        "id": "water",
-        "want": "to bring the water back",
+        "id": "water", "far": "the blue lake", "treasure": "a copper coin", "place": "the village",
         "asks": ["in a dry summer", "who saves the village", "and the dry well", "who saves everyone"],
         "start": [
             "That summer it did not rain for many weeks. The well of {place} was dry, and the leaves turned brown.",
@@ -152,8 +145,7 @@ PLOTS = [
         "moral": ["Whoever goes to the source can help everyone.", "Great troubles get small when you look for where they begin."],
     },
     {
-        "id": "learning",
-        "want": "to learn to {skill}",
+        "id": "learning", "far": "the great library", "treasure": "a wooden flute", "place": "the forest",
         "asks": ["who wants to {skill}", "who learns to {skill}", "who cannot {skill}", "and a dream"],
         "start": [
             "{name} had a dream: {he} wanted to {skill}. The others laughed and said that {akind} cannot do that.",
@@ -171,4 +163,4 @@ PLOTS = [
     },
 ]
 
-SKILLS = "sing|dance|swim|paint|bake bread|play the violin|tell stories|read|juggle|skate|whistle|count the stars|fly|climb".split("|")
+SKILL = "sing"

@@ -18,13 +18,13 @@ HABITS = [
     "{name} could not walk by when somebody needed help.",
 ]
 FRIEND_BEFORE = [
-    "{His} best friend was {fakind} called {fname}, who was rather {ftrait}.",
+    "{His} best friend was {fakind} called {fname}.",
     "Next door lived {fakind} named {fname}, and the two of them did everything together.",
-    "{name} had a good friend, {fatrait} {fkind} called {fname}.",
+    "{name} had a good friend, {fakind} called {fname}.",
 ]
 FRIEND_JOINS = [
     "\"I will come with you,\" said {fname} at once. \"Two see more than one.\"",
-    "{fname} had heard everything. \"You will not go alone,\" {fhe} said and took {fhis} hat.",
+    "{fname} had heard everything. \"You will not go alone,\" said {fname}.",
     "\"Wait for me!\" called {fname}. \"I know a song for every mile.\"",
 ]
 TOGETHER = [
@@ -43,8 +43,8 @@ TRAVEL = [
     "An old snail wished them good luck.",
     "In a village somebody gave them bread and a friendly word.",
 ]
-NEXT = ["But that was not all.", "They had hardly rested when the next trouble came.", "For a while all went well.", "The way went on and on.",
-        "But the hardest part was still to come."]
+# What leads to the second, third and fourth obstacle: always the same, so that the way has an end.
+NEXT = ["But that was not all.", "They had hardly rested when the next trouble came.", "But the hardest part was still to come."]
 MOOD_BAD = [
     "{name} was near to tears.", "\"What shall we do now?\" asked {fname}.", "It looked as if this was the end of their way.",
     "For a moment nobody said a word.", "\"It does not work,\" sighed {name}. \"Not like this.\"",
@@ -56,14 +56,14 @@ MOOD_GOOD = [
 NEAR_GOAL = ["And now it was not far any more.", "After that the way was easy.", "Three days after they had left home, they were nearly there."]
 HOME = [
     "Then they went home, and the way back seemed only half as long.",
-    "The next morning they started for home, past {noun} and all the other places that they now knew.",
+    "The next morning {name} and {fname} started for home.",
     "When they came back, the lamps were lit and everyone wanted to hear what had happened.",
     "They were so happy that they sang all the way home.",
 ]
 REMEMBER = [
-    "In the evening they sat by the fire, and {fname} told of {noun}, and each time it became a little bigger.",
-    "\"Do you remember {noun}?\" {fname} often asked later, and then they both had to laugh.",
-    "{name} never forgot {noun}, nor how {fname} had helped {him}.",
+    "In the evening they sat by the fire, and {fname} told of the long way, and each time it became a little longer.",
+    "\"Do you remember the long way?\" {fname} often asked later, and then they both had to laugh.",
+    "{name} never forgot how {fname} had helped {him}.",
 ]
 ENDINGS = [
     "And if you come by {home}, you may still hear {name} and {fname} laughing.",
@@ -73,4 +73,4 @@ ENDINGS = [
     "Since then {name} has been the happiest {kind} far and wide.",
     "And that is the story of {name} the {kind}.",
 ]
-THE_END = ["The end.", "", ""]
+THE_END = "The end."
