@@ -32,6 +32,13 @@ struct Said {
     content: String,
 }
 
+/// The reference spells the marks between messages; an answer never shows them.
+fn without_marks(text: &str) -> String {
+    ["<|im_start|>", "<|im_end|>", "<|endoftext|>"]
+        .iter()
+        .fold(text.to_owned(), |text, mark| text.replace(mark, ""))
+}
+
 #[test]
 fn the_built_in_model_says_what_the_reference_says() {
     let engine = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -56,6 +63,6 @@ fn the_built_in_model_says_what_the_reference_says() {
         let mut text = String::new();
         chosen.iter().for_each(|id| detokenizer.push(*id, &mut text));
         detokenizer.flush(&mut text);
-        assert_eq!(text, case.greedy_text, "the text of the answer to: {question}");
+        assert_eq!(text, without_marks(&case.greedy_text), "the text of the answer to: {question}");
     }
 }
