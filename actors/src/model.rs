@@ -73,8 +73,12 @@ impl ModelState {
             EngineEvent::Report(EngineReport::Loading { bytes_done: done, bytes_total: total }) => {
                 self.shared.readiness.send_replace(Readiness::Loading { done, total });
             }
-            // A model that cannot be loaded will not load the next time either.
-            EngineEvent::Report(EngineReport::Failed { cause }) => self.give_up(cause),
+            // A model that never loaded will not load the next time either. One that did has lost an engine, whose
+            // end follows.
+            EngineEvent::Report(EngineReport::Failed { cause }) if self.card.is_none() => self.give_up(cause),
+            EngineEvent::Report(EngineReport::Failed { cause }) => {
+                self.killed_for = Some(Cause::EngineLost { message: cause.to_string() });
+            }
             EngineEvent::Ended(cause) => self.on_end(myself, cause),
         }
     }
@@ -155,6 +159,13 @@ impl ModelState {
             kv_blocks_total: load.map_or(0, |load| load.kv_blocks_total),
             error: self.error.clone(),
         }
+    }
+}
+
+impl Drop for ModelState {
+    /// However this actor ends, its engine ends with it, and no turn may be sent there.
+    fn drop(&mut self) {
+        self.shared.desk.replica_down(self.replica());
     }
 }
 

@@ -80,6 +80,7 @@ impl Actor for Models {
                 tracing::error!(%error, "a model actor failed too often; its model is gone");
                 let cause =
                     pomona_protocol::Cause::Internal { message: "its actor failed too often".to_owned() };
+                state.shared.desk.model_gone(state.shared.model_id.clone(), cause.to_string());
                 state.shared.readiness.send_replace(Readiness::Failed(cause));
             }
         }

@@ -8,8 +8,8 @@ use bytes::BytesMut;
 use pomona_config::{EngineConfig, ModelConfig, RestartConfig, RoutingConfig, TurnConfig};
 use pomona_protocol::limits::{EVENT_FRAME_BYTES_MAX, REQUEST_FRAME_BYTES_MAX};
 use pomona_protocol::{
-    Cause, FinishReason, FrameDecoder, ModelId, NodeId, Open, ReplicaId, Sampling, TurnEvent, TurnId,
-    TurnInput, TurnRequest, Usage, encode_frame,
+    Cause, EngineReport, FinishReason, FrameDecoder, ModelCard, ModelId, NodeId, Open, ReplicaId,
+    ReplicaState, Sampling, TurnEvent, TurnId, TurnInput, TurnRequest, Usage, encode_frame,
 };
 use ractor::Actor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,6 +18,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::Clients;
 use crate::engine_link::EngineLink;
+use crate::engine_process::EngineEvent;
+use crate::model::{Model, ModelMessage};
 use crate::owned;
 use crate::shared::Shared;
 use crate::{Handle, Parts, TurnStream, Unobserved};
@@ -66,7 +68,10 @@ impl Bench {
                 ..TurnConfig::default()
             },
             model: ModelConfig::default(),
-            engine: EngineConfig::default(),
+            engine: EngineConfig {
+                command: ["sh", "-c", "sleep 60"].map(str::to_owned).to_vec(),
+                ..EngineConfig::default()
+            },
             restart: RestartConfig::default(),
             observer: Arc::new(Unobserved),
         };
@@ -285,4 +290,49 @@ async fn a_turn_without_a_replica_waits_for_one() {
     assert_eq!(stream.next().await, Some(TurnEvent::Queued { ahead: 0 }));
     bench.replica_up();
     assert_eq!(collect(&mut stream).await.0, whole());
+}
+
+/// A Model actor around an engine that does nothing, which the reports below speak for.
+async fn model_after(bench: &Bench, reports: Vec<EngineReport>) -> ReplicaState {
+    let (model, joined) = Actor::spawn(None, Model, Arc::clone(&bench.handle.shared)).await.unwrap();
+    for report in reports {
+        let event = EngineEvent::Report(report);
+        model.cast(ModelMessage::Engine { incarnation: 1, event }).unwrap();
+    }
+    let event = EngineEvent::Ended(Cause::EngineLost { message: "gone".to_owned() });
+    model.cast(ModelMessage::Engine { incarnation: 1, event }).unwrap();
+    let status = model.call(ModelMessage::Observe, Some(Duration::from_secs(5))).await.unwrap().unwrap();
+    model.stop(None);
+    joined.await.unwrap();
+    status.state
+}
+
+#[tokio::test]
+async fn an_engine_that_fails_while_loading_is_given_up_and_one_that_was_ready_is_restarted() {
+    let bench = Bench::new(&[Script::Finish]).await;
+    let failed = EngineReport::Failed { cause: Cause::Internal { message: "a step panicked".to_owned() } };
+    let card = ModelCard {
+        id: ModelId::from("m"),
+        architecture: "llama".to_owned(),
+        parameters: 1,
+        dtype: "bf16".to_owned(),
+        context_tokens: 8,
+        vocabulary: 8,
+        weight_bytes: 2,
+        kv_bytes_per_token: 1,
+    };
+    let ready = EngineReport::Ready { card, load_ms: 1 };
+    assert_eq!(model_after(&bench, vec![failed.clone()]).await, ReplicaState::Failed);
+    assert_eq!(model_after(&bench, vec![ready.clone(), failed]).await, ReplicaState::Restarting);
+    let (model, joined) = Actor::spawn(None, Model, Arc::clone(&bench.handle.shared)).await.unwrap();
+    let event = EngineEvent::Report(ready);
+    model.cast(ModelMessage::Engine { incarnation: 1, event }).unwrap();
+    model.call(ModelMessage::Observe, Some(Duration::from_secs(5))).await.unwrap().unwrap();
+    assert_eq!(bench.handle.shared.desk.view().placed.len(), 1);
+    model.kill();
+    joined.await.unwrap();
+    assert!(
+        bench.handle.shared.desk.view().placed.is_empty(),
+        "a model that was killed left a replica behind"
+    );
 }
