@@ -83,6 +83,49 @@ pub enum Cause {
         /// How long it may.
         limit_ms: u64,
     },
+    /// The way to the node broke.
+    #[error("the link to `{node}` was lost: {message}")]
+    LinkLost {
+        /// The node.
+        node: String,
+        /// What was seen.
+        message: String,
+    },
+    /// The node, or its engine, has been silent for so long that the turn does not wait for it.
+    #[error("`{node}` is silent")]
+    NodeSuspect {
+        /// The node.
+        node: String,
+    },
+    /// The node is about to leave.
+    #[error("`{node}` is draining")]
+    NodeDraining {
+        /// The node.
+        node: String,
+    },
+    /// The node does not hold this turn (any more).
+    #[error("the turn is not held here")]
+    TurnNotHeld,
+    /// No member has this id or name.
+    #[error("there is no node `{node}`; known: {}", known.join(", "))]
+    UnknownNode {
+        /// What was asked for.
+        node: String,
+        /// What could be asked for.
+        known: Vec<String>,
+    },
+    /// Its policy forbids a machine to host models.
+    #[error("`{node}` hosts no models (its role is client)")]
+    NotAHost {
+        /// The machine.
+        node: String,
+    },
+    /// This gateway cannot sign members.
+    #[error("this gateway does not hold the cluster's authority; ask `{holder}`")]
+    NotTheAuthority {
+        /// Who does.
+        holder: String,
+    },
     /// The engine said something that breaks the protocol.
     #[error("the engine broke the protocol: {message}")]
     Protocol {
@@ -132,6 +175,13 @@ impl Cause {
             Cause::ModelUnavailable { .. } => "model_unavailable",
             Cause::EngineLost { .. } => "engine_lost",
             Cause::EngineStalled { .. } => "engine_stalled",
+            Cause::LinkLost { .. } => "link_lost",
+            Cause::NodeSuspect { .. } => "node_suspect",
+            Cause::NodeDraining { .. } => "node_draining",
+            Cause::TurnNotHeld => "turn_not_held",
+            Cause::UnknownNode { .. } => "node_not_found",
+            Cause::NotAHost { .. } => "not_a_host",
+            Cause::NotTheAuthority { .. } => "not_the_authority",
             Cause::Protocol { .. } => "protocol_error",
             Cause::AttemptsExhausted { .. } => "attempts_exhausted",
             Cause::KvExhausted { .. } => "kv_exhausted",
@@ -144,7 +194,13 @@ impl Cause {
     /// Whether the same turn may succeed on another try or elsewhere.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Cause::EngineLost { .. } | Cause::EngineStalled { .. } | Cause::Protocol { .. } => true,
+            Cause::EngineLost { .. }
+            | Cause::EngineStalled { .. }
+            | Cause::LinkLost { .. }
+            | Cause::NodeSuspect { .. }
+            | Cause::NodeDraining { .. }
+            | Cause::TurnNotHeld
+            | Cause::Protocol { .. } => true,
             Cause::UnknownModel { .. }
             | Cause::InvalidRequest { .. }
             | Cause::ContextExceeded { .. }
@@ -154,6 +210,9 @@ impl Cause {
             | Cause::ModelUnavailable { .. }
             | Cause::AttemptsExhausted { .. }
             | Cause::KvExhausted { .. }
+            | Cause::UnknownNode { .. }
+            | Cause::NotAHost { .. }
+            | Cause::NotTheAuthority { .. }
             | Cause::Cancelled
             | Cause::ShuttingDown
             | Cause::Internal { .. } => false,

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cause, ModelCard, TurnRequest};
+use crate::{BlobRequest, Cause, ModelCard, TurnId, TurnRequest};
 
 /// The first frame of a stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,18 @@ pub enum Open {
         /// What to run.
         request: Box<TurnRequest>,
     },
+    /// Go on with a turn that the node still holds, on this stream instead of the one before. Answered by the
+    /// events from index `from` on, or by `Failed` with [`Cause::TurnNotHeld`]. Nodes alone answer it.
+    Attach {
+        /// Which.
+        turn: TurnId,
+        /// Which try the opener is at; an older one than the last is refused.
+        attempt: u32,
+        /// Index in the answer of the first token wanted.
+        from: u32,
+    },
+    /// Give weights. Nodes alone answer it.
+    Blob(BlobRequest),
     /// Report load and health: at once, then on change and at least every 250 ms.
     Watch,
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Cause;
+use crate::{Cause, NodeId};
 
 /// One frame of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,15 @@ pub enum TurnEvent {
         prompt_tokens: u32,
         /// Prompt tokens whose KV was found in the prefix tree and need no prefill.
         cached_tokens: u32,
+    },
+    /// The turn lost its replica and goes on elsewhere. Said by gateways to clients that ask for it, never by an engine.
+    Resumed {
+        /// Tokens of the answer that were shown before; they stand.
+        shown: u32,
+        /// Code of the cause.
+        cause: String,
+        /// Where it goes on.
+        node: NodeId,
     },
     /// The next tokens of the answer.
     Tokens {

@@ -3,21 +3,32 @@
 //! Everything that two crates or two processes must agree on lives here: ids, what a turn asks and what it
 //! answers, frames, limits, causes of failure. No logic, no I/O, no clock; imports nothing of ours.
 
+pub mod blob;
 pub mod cause;
 pub mod engine;
 pub mod event;
+pub mod fleet;
 pub mod frame;
 pub mod ids;
+pub mod join;
 pub mod limits;
+pub mod link;
 pub mod model;
 pub mod status;
 pub mod turn;
 
+pub use blob::{BlobAnswer, BlobFile, BlobManifest, BlobRequest};
 pub use cause::Cause;
 pub use engine::{EngineLoad, EngineReport, Open, StepSample};
 pub use event::{FinishReason, TokenLogprob, TopLogprob, TurnEvent, Usage};
+pub use fleet::{ModelOffer, NodeReport, PathKind, PeerRole, ReplicaLoad, ReplicaReport};
 pub use frame::{FrameDecoder, FrameError, encode_frame};
 pub use ids::{ModelId, NodeId, ReplicaId, TurnId};
+pub use join::JoinToken;
+pub use link::{Hello, HelloAnswer, LinkPurpose, LinkRefusal};
 pub use model::ModelCard;
-pub use status::{ReplicaState, ReplicaStatus, Status};
+pub use status::{
+    CreatedToken, NewToken, NodeState, NodeStatus, PathStatus, ReplicaState, ReplicaStatus, Status,
+    TokenStatus,
+};
 pub use turn::{Message, OutputFormat, Part, Role, Sampling, TurnInput, TurnRequest};

@@ -15,3 +15,7 @@ pub const LOGIT_BIAS_MAX: usize = 300;
 pub const TOP_LOGPROBS_MAX: u8 = 20;
 /// Step samples carried by one engine report; more are counted, not carried.
 pub const STEP_SAMPLES_MAX: usize = 1024;
+/// Largest frame of a greeting, a first contact or a manifest, in bytes: certificates and addresses, no prompts.
+pub const GREETING_FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Longest name of a node, in bytes; longer ones break tables.
+pub const NODE_NAME_BYTES_MAX: usize = 64;
