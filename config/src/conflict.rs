@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::TlsMode;
 use crate::{Config, ConfigError, Source};
 
 /// One rule: the key to blame, its value, what it should have been, and the keys that may have caused it.
@@ -30,7 +31,7 @@ pub(crate) fn check(config: &Config, sources: &BTreeMap<String, Source>) -> Resu
 }
 
 fn rules(config: &Config) -> Vec<Rule> {
-    let Config { gateway, turn, restart, .. } = config;
+    let Config { gateway, tls, turn, restart, link, fleet, .. } = config;
     vec![
         at_most(
             gateway.fallback_port_first.into(),
@@ -41,13 +42,44 @@ fn rules(config: &Config) -> Vec<Rule> {
         at_most(turn.backoff_base_ms, turn.backoff_ms_max, "turn.backoff_base_ms", "turn.backoff_ms_max"),
         at_most(restart.base_ms, restart.max_ms, "restart.base_ms", "restart.max_ms"),
         Rule {
-            broken: !gateway.bind.to_canonical().is_loopback() && !gateway.insecure,
+            broken: !gateway.bind.to_canonical().is_loopback()
+                && !gateway.insecure
+                && tls.mode == TlsMode::Off,
             key: "gateway.bind",
             value: gateway.bind.to_string(),
-            allowed: "a loopback address, or gateway.insecure = true to serve others without TLS".to_owned(),
-            other: "gateway.insecure",
+            allowed: "a loopback address, or gateway.insecure = true to serve others with tls.mode = off"
+                .to_owned(),
+            other: "tls.mode",
+        },
+        at_most(link.redial_base_ms, link.redial_ms_max, "link.redial_base_ms", "link.redial_ms_max"),
+        at_most_half(link.lan_keep_alive_ms, link.lan_idle_ms, "link.lan_keep_alive_ms", "link.lan_idle_ms"),
+        at_most_half(link.wan_keep_alive_ms, link.wan_idle_ms, "link.wan_keep_alive_ms", "link.wan_idle_ms"),
+        at_most_half(fleet.beat_ms, fleet.lan_suspect_ms, "fleet.beat_ms", "fleet.lan_suspect_ms"),
+        Rule {
+            broken: fleet.replicas.iter().any(|text| !is_wish(text)),
+            key: "fleet.replicas",
+            value: fleet.replicas.join(", "),
+            allowed: "entries such as qwen3-8b=2".to_owned(),
+            other: "fleet.replicas",
         },
     ]
+}
+
+/// Whether a text is `model=count`.
+fn is_wish(text: &str) -> bool {
+    let parts = text.rsplit_once('=');
+    parts.is_some_and(|(model, count)| !model.trim().is_empty() && count.trim().parse::<u32>().is_ok())
+}
+
+/// One missed beat or packet must not be taken for an end.
+fn at_most_half(low: u64, high: u64, low_key: &'static str, high_key: &'static str) -> Rule {
+    Rule {
+        broken: low > high / 2,
+        key: low_key,
+        value: low.to_string(),
+        allowed: format!("at most half of {high_key} = {high}"),
+        other: high_key,
+    }
 }
 
 fn at_most(low: u64, high: u64, low_key: &'static str, high_key: &'static str) -> Rule {

@@ -10,6 +10,7 @@ mod conflict;
 mod environment;
 mod error;
 mod file;
+mod fleet_sections;
 mod keys;
 mod load;
 mod nearest;
@@ -18,6 +19,9 @@ mod show;
 mod source;
 
 pub use error::ConfigError;
+pub use fleet_sections::{
+    ClusterConfig, Congestion, FleetConfig, LinkConfig, TlsConfig, TlsMode, WeightsConfig,
+};
 pub use keys::{KEYS, Key, Kind};
 pub use load::{Loaded, Override, load};
 pub use schema::schema;

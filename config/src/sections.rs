@@ -7,12 +7,16 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::fleet_sections::{ClusterConfig, FleetConfig, LinkConfig, TlsConfig, WeightsConfig};
+
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where the gateway listens and whom it trusts.
     pub gateway: GatewayConfig,
+    /// How the API is encrypted.
+    pub tls: TlsConfig,
     /// What one client may ask of the API.
     pub api: ApiConfig,
     /// Limits of connections, bodies and streams.
@@ -25,6 +29,14 @@ pub struct Config {
     pub model: ModelConfig,
     /// The engine process: memory, batch, threads.
     pub engine: EngineConfig,
+    /// What this machine is in its cluster, and where members reach it.
+    pub cluster: ClusterConfig,
+    /// QUIC between members.
+    pub link: LinkConfig,
+    /// How the fleet is watched and what it is to serve.
+    pub fleet: FleetConfig,
+    /// Weights between machines.
+    pub weights: WeightsConfig,
     /// When and how often a failed child is restarted.
     pub restart: RestartConfig,
     /// How the process ends.

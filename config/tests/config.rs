@@ -191,15 +191,24 @@ fn keys_that_contradict_each_other_are_refused() {
             "restart.base_ms = 50: expected at most restart.max_ms = 1 (pomona.toml:2)",
         ),
         (
-            "[gateway]\nbind = \"0.0.0.0\"\n",
-            "gateway.bind = 0.0.0.0: expected a loopback address, or gateway.insecure = true to serve others without \
-             TLS (pomona.toml:2)",
+            "[gateway]\nbind = \"0.0.0.0\"\n[tls]\nmode = \"off\"\n",
+            "gateway.bind = 0.0.0.0: expected a loopback address, or gateway.insecure = true to serve others with \
+             tls.mode = off (pomona.toml:2)",
+        ),
+        (
+            "[fleet]\nreplicas = [\"sprout\"]\n",
+            "fleet.replicas = sprout: expected entries such as qwen3-8b=2 (pomona.toml:2)",
+        ),
+        (
+            "[fleet]\nlan_suspect_ms = 300\n",
+            "fleet.beat_ms = 250: expected at most half of fleet.lan_suspect_ms = 300 (pomona.toml:2)",
         ),
     ] {
         assert_eq!(error(text, &[], &[]), expected);
     }
     load_all("[gateway]\nfallback_port_first = 0\nfallback_port_last = 0\n", &[], &[]).unwrap();
-    load_all("[gateway]\nbind = \"0.0.0.0\"\ninsecure = true\n", &[], &[]).unwrap();
+    load_all("[gateway]\nbind = \"0.0.0.0\"\n", &[], &[]).unwrap();
+    load_all("[gateway]\nbind = \"0.0.0.0\"\ninsecure = true\n[tls]\nmode = \"off\"\n", &[], &[]).unwrap();
     load_all("[gateway]\nbind = \"::1\"\n", &[], &[]).unwrap();
 }
 
