@@ -1,7 +1,9 @@
 //! The rules of admission, and random loads against its invariants.
 
-use pomona_protocol::NodeId;
+use pomona_protocol::{NodeId, ReplicaLoad, TurnId};
 use proptest::prelude::*;
+
+use std::time::Duration;
 
 use super::*;
 
@@ -16,8 +18,12 @@ fn replica(incarnation: u64) -> ReplicaId {
     ReplicaId { node: NodeId::from("n"), model: ModelId::from("m"), incarnation }
 }
 
+fn up(replica: ReplicaId) -> Input {
+    Input::ReplicaUp { replica, load: ReplicaLoad::default(), rtt: Duration::ZERO, is_draining: false }
+}
+
 fn ask(turn: u128) -> Input {
-    Input::Ask { ticket: ticket(turn), model: ModelId::from("m"), avoid: None }
+    Input::Ask(Box::new(Ask::new(ticket(turn), ModelId::from("m"))))
 }
 
 struct Bench {
@@ -39,6 +45,8 @@ impl Bench {
             Effect::Grant { ticket, .. } => format!("+{}", ticket.turn.0),
             Effect::Queued { ticket, ahead } => format!("?{}:{ahead}", ticket.turn.0),
             Effect::Refuse { ticket, cause } => format!("-{}:{}", ticket.turn.0, cause.code()),
+            Effect::Move { ticket, cause } => format!(">{}:{}", ticket.turn.0, cause.code()),
+            Effect::WantModel { model } => format!("want:{model}"),
         });
         words.collect::<Vec<_>>().join(" ")
     }
@@ -47,7 +55,7 @@ impl Bench {
 #[test]
 fn turns_are_placed_then_queued_then_refused() {
     let mut bench = Bench::new();
-    bench.give(Input::ReplicaUp { replica: replica(1) });
+    bench.give(up(replica(1)));
     let answers: Vec<_> = (1..=5).map(|turn| bench.give(ask(turn))).collect();
     assert_eq!(answers, ["+1", "+2", "?3:0", "?4:1", "-5:overloaded"]);
     assert_eq!(bench.give(Input::Leave { ticket: ticket(1) }), "+3 ?4:0");
@@ -59,7 +67,7 @@ fn turns_are_placed_then_queued_then_refused() {
 fn a_turn_waits_for_a_model_that_is_still_loading() {
     let mut bench = Bench::new();
     assert_eq!(bench.give(ask(1)), "?1:0");
-    assert_eq!(bench.give(Input::ReplicaUp { replica: replica(1) }), "+1");
+    assert_eq!(bench.give(up(replica(1))), "+1");
 }
 
 #[test]
@@ -74,7 +82,7 @@ fn a_model_that_is_gone_refuses_those_who_wait_and_those_who_come() {
 #[test]
 fn an_unknown_model_is_refused_with_the_known_ones() {
     let mut bench = Bench::new();
-    let input = Input::Ask { ticket: ticket(1), model: ModelId::from("x"), avoid: None };
+    let input = Input::Ask(Box::new(Ask::new(ticket(1), ModelId::from("x"))));
     let effects = bench.admission.handle(input, bench.now);
     let cause = Cause::UnknownModel { model: "x".to_owned(), known: vec!["m".to_owned()] };
     assert_eq!(effects, [Effect::Refuse { ticket: ticket(1), cause }]);
@@ -83,11 +91,11 @@ fn an_unknown_model_is_refused_with_the_known_ones() {
 #[test]
 fn a_lost_replica_takes_its_places_along() {
     let mut bench = Bench::new();
-    bench.give(Input::ReplicaUp { replica: replica(1) });
+    bench.give(up(replica(1)));
     bench.give(ask(1));
     bench.give(Input::ReplicaDown { replica: replica(1) });
     assert_eq!(bench.admission.placed(), 0);
-    bench.give(Input::ReplicaUp { replica: replica(2) });
+    bench.give(up(replica(2)));
     bench.give(Input::Leave { ticket: ticket(1) });
     assert_eq!(bench.admission.placed_at(&replica(2)), 0);
 }
@@ -98,7 +106,7 @@ fn a_retry_may_wait_even_when_the_queue_is_full() {
     bench.give(ask(1));
     bench.give(ask(2));
     let ticket = Ticket { turn: TurnId(9), attempt: 2 };
-    assert_eq!(bench.give(Input::Ask { ticket, model: ModelId::from("m"), avoid: None }), "?9:2");
+    assert_eq!(bench.give(Input::Ask(Box::new(Ask::new(ticket, ModelId::from("m"))))), "?9:0");
 }
 
 #[test]
@@ -127,14 +135,14 @@ proptest! {
                     ask(number)
                 }
                 2 => { held.remove(&number); Input::Leave { ticket: ticket(number) } }
-                3 => Input::ReplicaUp { replica: replica(number as u64 % 3) },
+                3 => up(replica(number as u64 % 3)),
                 _ => Input::ReplicaDown { replica: replica(number as u64 % 3) },
             };
             for effect in bench.admission.handle(input, bench.now) {
                 match effect {
                     Effect::Grant { ticket, .. } => prop_assert!(held.insert(ticket.turn.0), "granted twice"),
                     Effect::Refuse { ticket, .. } => prop_assert!(!held.contains(&ticket.turn.0)),
-                    Effect::Queued { .. } => {}
+                    Effect::Queued { .. } | Effect::Move { .. } | Effect::WantModel { .. } => {}
                 }
             }
             for incarnation in 0..3 {

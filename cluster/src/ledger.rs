@@ -24,6 +24,11 @@ pub enum Verdict {
 }
 
 impl Ledger {
+    /// The ledger of an answer of which somebody else has shown these tokens already.
+    pub fn resumed(ids: Vec<u32>) -> Self {
+        Self { ids, ..Self::default() }
+    }
+
     /// Tokens shown.
     pub fn ids(&self) -> &[u32] {
         &self.ids
@@ -42,6 +47,8 @@ impl Ledger {
     /// Checks an event and takes note of it. An error means that the engine cannot be trusted with this turn.
     pub fn admit(&mut self, event: &TurnEvent) -> Result<Verdict, Cause> {
         match event {
+            // Where a turn ran before is between gateways and their own clients.
+            TurnEvent::Resumed { .. } => Ok(Verdict::Skip),
             TurnEvent::Queued { .. } => Ok(if self.started { Verdict::Skip } else { Verdict::Show }),
             TurnEvent::Started { prompt_tokens, cached_tokens } => {
                 if std::mem::replace(&mut self.started, true) {

@@ -1,5 +1,5 @@
-//! The decisions of Pomona, pure: what a turn does next, who is admitted, which replica answers, when a child
-//! is restarted, when an engine counts as stuck.
+//! The decisions of Pomona, pure: what a turn does next, who is a member and alive, who is admitted, which
+//! replica answers, where models are loaded, when a child is restarted, when an engine counts as stuck.
 //!
 //! Nothing here knows a clock, a socket or randomness: time and seeds come in as arguments, effects go out as
 //! data. Each machine has the face `handle(input, now) -> effects`; the actors around them decide nothing.
@@ -8,10 +8,30 @@ pub mod turn;
 
 pub mod ledger;
 
+pub mod membership;
+
+mod membership_words;
+
+mod membership_member;
+
 pub mod admission;
 
+mod admission_words;
+
+mod admission_book;
+
+mod admission_queue;
+
 pub mod routing;
+
+pub mod affinity;
+
+pub mod placement;
+
+mod placement_words;
 
 pub mod health;
 
 pub mod restart;
+
+pub mod path;

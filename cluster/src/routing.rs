@@ -1,61 +1,132 @@
-//! Which replica gets a turn. Asked by admission whenever a turn could start.
+//! Which replica gets a turn: the one that is predicted to answer it in the fewest milliseconds. Asked by
+//! admission whenever a turn could start; knows numbers only, no names.
+//!
+//! Everything that speaks for or against a replica is turned into milliseconds and added: work before the
+//! turn, prompt tokens that are not cached there, steps at the batch that the turn would join, the way to it.
+//! There are no other weights, so a cached prefix wins exactly as long as it saves more than the load costs.
 
-use pomona_protocol::ReplicaId;
+use std::time::Duration;
 
-/// A replica that could take a turn.
-#[derive(Clone, Copy, Debug)]
-pub struct Candidate<'a> {
-    /// The replica.
-    pub replica: &'a ReplicaId,
-    /// Turns sent to it that have not ended.
+use pomona_protocol::ReplicaLoad;
+
+/// Milliseconds of a step when none was measured: a small model on a laptop. An unknown replica should be tried
+/// rather than shunned, and its first report corrects this.
+pub const STEP_MS_PRIOR: f32 = 30.0;
+/// Prompt tokens per second when none were measured; the low end of Apple silicon with 8-bit weights.
+pub const PREFILL_TOKENS_PER_S_PRIOR: f32 = 500.0;
+/// Tokens of an answer whose length nobody knows yet; a long paragraph. Larger values spread turns more evenly
+/// and pay for it with cached prefixes.
+pub const ANSWER_TOKENS_PRIOR: f32 = 128.0;
+/// Sequences that double the time of a step. Reading the weights takes as long for one sequence as for all,
+/// attention and sampling grow with each; 16 lies between the two extremes.
+pub const STEP_DOUBLES_AT: f32 = 16.0;
+/// Replicas within this share of the best prediction count as equal: predictions are not better than that, and
+/// gateways that all took the very best one would herd.
+pub const NEAR_SHARE: f32 = 0.10;
+/// Replicas within these milliseconds of the best prediction count as equal, however small it is.
+pub const NEAR_MS: f32 = 5.0;
+
+/// Nobody is slower than this, whatever its report says: sums stay finite, and a replica stays comparable.
+const STEP_MS_MAX: f32 = 600_000.0;
+/// Nor slower than this.
+const PREFILL_TOKENS_PER_S_MIN: f32 = 0.01;
+
+/// What is known of a replica that could take a turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Candidate {
+    /// Number of the replica, as the caller knows it.
+    pub index: u32,
+    /// Turns that it has: those of its report, corrected by what was placed or ended since.
     pub turns: u32,
     /// Turns that it may have at once.
     pub turns_max: u32,
+    /// Sequences in the batch whose steps take `step_ms`.
+    pub running: u32,
+    /// Milliseconds of a step; 0 when unknown.
+    pub step_ms: f32,
+    /// Prompt tokens per second; 0 when unknown.
+    pub prefill_tokens_per_s: f32,
+    /// Prompt tokens placed there that no report can have covered yet.
+    pub pending_tokens: u32,
+    /// Round trip to it, in milliseconds.
+    pub rtt_ms: f32,
+    /// Tokens of this turn's prompt that it has already.
+    pub cached_tokens: u32,
 }
 
-/// The least loaded replica with a free place; among equals the smallest id, so that the answer follows from
-/// the arguments alone. `avoid` is the replica that just failed this turn: it is taken only when it is the
-/// last one left.
-pub fn choose_replica<'a>(
-    candidates: impl Iterator<Item = Candidate<'a>>,
-    avoid: Option<&ReplicaId>,
-) -> Option<&'a ReplicaId> {
-    candidates
-        .filter(|candidate| candidate.turns < candidate.turns_max)
-        .min_by_key(|candidate| (Some(candidate.replica) == avoid, candidate.turns, candidate.replica))
-        .map(|candidate| candidate.replica)
+impl Candidate {
+    /// Takes the numbers of a report over.
+    pub fn set_load(&mut self, load: &ReplicaLoad, rtt: Duration) {
+        self.running = load.running;
+        self.step_ms = load.step_ms;
+        self.prefill_tokens_per_s = load.prefill_tokens_per_s;
+        self.rtt_ms = rtt.as_secs_f32() * 1e3;
+    }
+}
+
+/// Milliseconds until the answer to a prompt of `prompt_tokens` is over, if it were placed there now.
+pub fn predict_ms(candidate: &Candidate, prompt_tokens: u32) -> f32 {
+    let step_ms = or_prior(candidate.step_ms, STEP_MS_PRIOR).min(STEP_MS_MAX);
+    let prefill =
+        or_prior(candidate.prefill_tokens_per_s, PREFILL_TOKENS_PER_S_PRIOR).max(PREFILL_TOKENS_PER_S_MIN);
+    let turns_max = candidate.turns_max.max(1) as f32;
+    let turns = candidate.turns as f32 + 1.0;
+    let batch = turns.min(turns_max);
+    let step_ms = step_ms * (STEP_DOUBLES_AT + batch) / (STEP_DOUBLES_AT + candidate.running.max(1) as f32);
+    let answer_ms = ANSWER_TOKENS_PRIOR * step_ms;
+    // A full batch ends one turn each `answer_ms / turns_max`.
+    let queue_ms = (turns - turns_max).max(0.0) * answer_ms / turns_max;
+    let uncached = prompt_tokens.saturating_sub(candidate.cached_tokens).max(1) as f32;
+    let prefill_ms = (candidate.pending_tokens as f32 + uncached) / prefill * 1e3;
+    candidate.rtt_ms + queue_ms + prefill_ms + answer_ms
+}
+
+/// A measured value, or the prior when there is none or it is no number.
+fn or_prior(measured: f32, prior: f32) -> f32 {
+    if measured.is_finite() && measured > 0.0 { measured } else { prior }
+}
+
+/// The chosen replica.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choice {
+    /// Its number.
+    pub index: u32,
+    /// When it is predicted to be done, in milliseconds.
+    pub predicted_ms: f32,
+}
+
+/// The replica that should take the turn, out of those that may: two are drawn among those near the best, and
+/// the better of them wins. `draw` are random bits, 64 of them. `scratch` spares an allocation.
+pub fn choose(
+    candidates: impl Iterator<Item = Candidate>,
+    prompt_tokens: u32,
+    draw: u64,
+    scratch: &mut Vec<Choice>,
+) -> Option<Choice> {
+    scratch.clear();
+    let mut best_ms = f32::INFINITY;
+    for candidate in candidates {
+        let predicted_ms = predict_ms(&candidate, prompt_tokens);
+        if predicted_ms > near(best_ms) {
+            continue;
+        }
+        best_ms = best_ms.min(predicted_ms);
+        scratch.push(Choice { index: candidate.index, predicted_ms });
+    }
+    let limit_ms = near(best_ms);
+    scratch.retain(|choice| choice.predicted_ms <= limit_ms);
+    let count = u32::try_from(scratch.len()).ok().filter(|count| *count > 0)?;
+    let first = scratch[(draw as u32 % count) as usize];
+    // The second is drawn among the others.
+    let step = if count > 1 { 1 + (draw >> 32) as u32 % (count - 1) } else { 0 };
+    let second = scratch[((draw as u32 % count + step) % count) as usize];
+    Some(if second.predicted_ms < first.predicted_ms { second } else { first })
+}
+
+fn near(best_ms: f32) -> f32 {
+    best_ms + (best_ms * NEAR_SHARE).max(NEAR_MS)
 }
 
 #[cfg(test)]
-mod tests {
-    use pomona_protocol::{ModelId, NodeId};
-
-    use super::*;
-
-    fn replica(node: &str) -> ReplicaId {
-        ReplicaId { node: NodeId::from(node), model: ModelId::from("m"), incarnation: 1 }
-    }
-
-    fn check(loads: &[(&str, u32)], avoid: Option<&str>, expected: Option<&str>) {
-        let replicas: Vec<_> = loads.iter().map(|(node, turns)| (replica(node), *turns)).collect();
-        let candidates =
-            replicas.iter().map(|(replica, turns)| Candidate { replica, turns: *turns, turns_max: 4 });
-        let avoid = avoid.map(replica);
-        let chosen = choose_replica(candidates, avoid.as_ref()).map(|replica| replica.node.0.as_str());
-        assert_eq!(chosen, expected, "{loads:?}");
-    }
-
-    #[test]
-    fn the_least_loaded_replica_with_a_free_place_is_chosen() {
-        check(&[], None, None);
-        check(&[("a", 4), ("b", 4)], None, None);
-        check(&[("a", 3), ("b", 1), ("c", 2)], None, Some("b"));
-        check(&[("b", 1), ("a", 1)], None, Some("a"));
-    }
-
-    #[test]
-    fn a_replica_that_failed_the_turn_is_the_last_resort() {
-        check(&[("a", 0), ("b", 3)], Some("a"), Some("b"));
-        check(&[("a", 0), ("b", 4)], Some("a"), Some("a"));
-    }
-}
+#[path = "routing_tests.rs"]
+mod tests;

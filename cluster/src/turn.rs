@@ -5,7 +5,8 @@
 //! - each turn ends with exactly one `Effect::End`;
 //! - at most one attempt runs at a time, so nothing but the newest can show anything;
 //! - a retryable loss leads to another attempt until `attempts_max` tries in a row showed no new token, or the
-//!   time is up; a loss that showed nothing new is retried at once the first time, then after growing pauses.
+//!   time is up; a loss that showed nothing new is retried at once the first time, then after growing pauses;
+//! - a move that admission asks for is such a loss, except that leaving a draining node costs no try.
 
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,13 @@ pub enum Input {
         /// How it ended.
         outcome: Outcome,
     },
+    /// The running attempt should give up its place for another one. Ignored unless an attempt runs.
+    Move {
+        /// Which attempt.
+        attempt: u32,
+        /// Why; retryable. A drain ([`Cause::NodeDraining`]) does not count against the attempts.
+        cause: Cause,
+    },
     /// A pause is over.
     PauseOver {
         /// Before which attempt.
@@ -81,6 +89,8 @@ pub enum Effect {
         attempt: u32,
         /// The replica that failed last.
         avoid: Option<ReplicaId>,
+        /// The replica whose link was lost last: it may hold the turn still.
+        prefer: Option<ReplicaId>,
     },
     /// Tell the router that this attempt's place or queue entry is free.
     Leave {
@@ -109,6 +119,8 @@ pub enum Effect {
         cause: Cause,
         /// Tokens shown so far.
         shown: u32,
+        /// When the loss was noticed. The shell notes the time from here to the next token as the gap.
+        lost_at: Instant,
     },
     /// The end: send the terminal event and stop.
     End(End),
@@ -131,12 +143,24 @@ enum State {
     Running {
         replica: ReplicaId,
     },
+    /// Waits for the running attempt to stop, and goes on elsewhere.
+    Moving {
+        replica: ReplicaId,
+        cause: Cause,
+        since: Instant,
+    },
     Pausing,
     /// Waits for the running attempt to hand the ledger back.
     Stopping {
         end: End,
     },
     Ended,
+}
+
+/// When an attempt was lost, and whether that was a planned move.
+struct Loss {
+    at: Instant,
+    is_drain: bool,
 }
 
 /// The machine.
@@ -148,14 +172,24 @@ pub struct Turn {
     /// Attempts in a row that showed nothing new.
     fruitless: u32,
     shown: u32,
+    /// The replica whose link was lost last, and which may hold the turn.
+    held_at: Option<ReplicaId>,
     state: State,
 }
 
 impl Turn {
     /// A turn that was accepted at `now`, and what it does first.
     pub fn start(limits: TurnLimits, now: Instant) -> (Self, Vec<Effect>) {
-        let turn = Self { limits, born: now, attempt: 1, fruitless: 0, shown: 0, state: State::Placing };
-        (turn, vec![Effect::Ask { attempt: 1, avoid: None }])
+        let turn = Self {
+            limits,
+            born: now,
+            attempt: 1,
+            fruitless: 0,
+            shown: 0,
+            held_at: None,
+            state: State::Placing,
+        };
+        (turn, vec![Effect::Ask { attempt: 1, avoid: None, prefer: None }])
     }
 
     /// The newest attempt, from 1.
@@ -174,6 +208,7 @@ impl Turn {
             State::Placing => "queued",
             State::Running { .. } if self.shown == 0 => "prefilling",
             State::Running { .. } => "generating",
+            State::Moving { .. } => "moving",
             State::Pausing => "waiting for a retry",
             State::Stopping { .. } => "stopping",
             State::Ended => "ended",
@@ -196,7 +231,30 @@ impl Turn {
             {
                 let replica = replica.clone();
                 let mut effects = vec![Effect::Leave { attempt }];
-                effects.extend(self.after_attempt(replica, shown, outcome, now));
+                effects.extend(self.after_attempt(
+                    replica,
+                    shown,
+                    outcome,
+                    Loss { at: now, is_drain: false },
+                    now,
+                ));
+                effects
+            }
+            (State::Running { replica }, Input::Move { attempt, cause }) if attempt == self.attempt => {
+                self.state = State::Moving { replica: replica.clone(), cause, since: now };
+                vec![Effect::Stop]
+            }
+            (State::Moving { replica, cause, since }, Input::AttemptEnded { attempt, shown, outcome })
+                if attempt == self.attempt =>
+            {
+                let replica = replica.clone();
+                // A node that refuses because it drains counts like any other failure, or asking it again and
+                // again would never end; only a move that admission asked for is free.
+                let loss = Loss { at: *since, is_drain: matches!(cause, Cause::NodeDraining { .. }) };
+                let outcome =
+                    if outcome == Outcome::Stopped { Outcome::Failed(cause.clone()) } else { outcome };
+                let mut effects = vec![Effect::Leave { attempt }];
+                effects.extend(self.after_attempt(replica, shown, outcome, loss, now));
                 effects
             }
             (State::Stopping { end }, Input::AttemptEnded { attempt, shown, outcome })
@@ -210,15 +268,20 @@ impl Turn {
             }
             (State::Pausing, Input::PauseOver { attempt }) if attempt == self.attempt => {
                 self.state = State::Placing;
-                vec![Effect::Ask { attempt, avoid: None }]
+                vec![Effect::Ask { attempt, avoid: None, prefer: self.held_at.clone() }]
             }
             (_, Input::Cancel) => self.stop(End::Cancelled),
             (_, Input::Tick) if now >= self.deadline() => self.stop(End::Failed(self.out_of_time())),
             (
-                State::Placing | State::Running { .. } | State::Pausing | State::Stopping { .. },
+                State::Placing
+                | State::Running { .. }
+                | State::Moving { .. }
+                | State::Pausing
+                | State::Stopping { .. },
                 Input::Placed { .. }
                 | Input::Refused { .. }
                 | Input::AttemptEnded { .. }
+                | Input::Move { .. }
                 | Input::PauseOver { .. }
                 | Input::Tick,
             ) => Vec::new(),
@@ -230,6 +293,7 @@ impl Turn {
         replica: ReplicaId,
         shown: u32,
         outcome: Outcome,
+        loss: Loss,
         now: Instant,
     ) -> Vec<Effect> {
         let fruitful = shown > self.shown;
@@ -240,7 +304,8 @@ impl Turn {
             Outcome::Failed(cause) if !cause.is_retryable() => return self.end(End::Failed(cause)),
             Outcome::Failed(cause) => cause,
         };
-        self.fruitless = if fruitful { 0 } else { self.fruitless + 1 };
+        self.fruitless = if fruitful { 0 } else { self.fruitless + u32::from(!loss.is_drain) };
+        self.held_at = matches!(cause, Cause::LinkLost { .. }).then(|| replica.clone());
         if now >= self.deadline() {
             return self.end(End::Failed(self.out_of_time()));
         }
@@ -249,11 +314,12 @@ impl Turn {
             return self.end(End::Failed(cause));
         }
         self.attempt += 1;
-        let note = Effect::NoteRetry { cause, shown };
-        let pause = self.pause();
+        let note = Effect::NoteRetry { cause, shown, lost_at: loss.at };
+        let pause = if loss.is_drain { Duration::ZERO } else { self.pause() };
         if pause.is_zero() {
             self.state = State::Placing;
-            return vec![note, Effect::Ask { attempt: self.attempt, avoid: Some(replica) }];
+            let prefer = self.held_at.clone();
+            return vec![note, Effect::Ask { attempt: self.attempt, avoid: Some(replica), prefer }];
         }
         self.state = State::Pausing;
         vec![note, Effect::Pause { attempt: self.attempt, pause }]
@@ -274,6 +340,11 @@ impl Turn {
             State::Running { .. } => {
                 self.state = State::Stopping { end };
                 vec![Effect::Stop]
+            }
+            // It was told to stop already.
+            State::Moving { .. } => {
+                self.state = State::Stopping { end };
+                Vec::new()
             }
             State::Placing => {
                 let mut effects = vec![Effect::Leave { attempt: self.attempt }];

@@ -28,16 +28,29 @@ fn ended(attempt: u32, shown: u32, outcome: Outcome) -> Input {
     Input::AttemptEnded { attempt, shown, outcome }
 }
 
+fn moved(attempt: u32, cause: Cause) -> Input {
+    Input::Move { attempt, cause }
+}
+
+fn suspect() -> Cause {
+    Cause::NodeSuspect { node: "n".to_owned() }
+}
+
+fn draining() -> Cause {
+    Cause::NodeDraining { node: "n".to_owned() }
+}
+
 fn words(effects: Vec<Effect>) -> String {
     let words = effects.into_iter().map(|effect| match effect {
-        Effect::Ask { attempt, avoid } => {
-            format!("ask {attempt}{}", if avoid.is_some() { " elsewhere" } else { "" })
+        Effect::Ask { attempt, avoid, prefer } => {
+            let avoid = if avoid.is_some() { " elsewhere" } else { "" };
+            format!("ask {attempt}{avoid}{}", if prefer.is_some() { " or back" } else { "" })
         }
         Effect::Leave { attempt } => format!("leave {attempt}"),
         Effect::Run { attempt, .. } => format!("run {attempt}"),
         Effect::Stop => "stop".to_owned(),
         Effect::Pause { attempt, pause } => format!("pause {}ms {attempt}", pause.as_millis()),
-        Effect::NoteRetry { cause, shown } => format!("note {} {shown}", cause.code()),
+        Effect::NoteRetry { cause, shown, .. } => format!("note {} {shown}", cause.code()),
         Effect::End(End::Finished) => "end finished".to_owned(),
         Effect::End(End::Cancelled) => "end cancelled".to_owned(),
         Effect::End(End::Failed(cause)) => format!("end {}", cause.code()),
@@ -143,11 +156,132 @@ fn a_turn_that_runs_out_of_time_ends_so() {
     assert_eq!(words(turn.handle(ended(1, 2, Outcome::Stopped), late)), "leave 1, end deadline_exceeded");
 }
 
+#[test]
+fn a_turn_that_is_told_to_move_stops_and_asks_elsewhere() {
+    check(vec![
+        (placed(1), "run 1"),
+        (moved(1, suspect()), "stop"),
+        (moved(1, suspect()), ""),
+        (ended(1, 5, Outcome::Stopped), "leave 1, note node_suspect 5, ask 2 elsewhere"),
+        (placed(2), "run 2"),
+        (moved(1, suspect()), ""),
+        (ended(2, 9, Outcome::Finished), "leave 2, end finished"),
+    ]);
+}
+
+#[test]
+fn a_move_is_not_heard_unless_an_attempt_runs() {
+    check(vec![
+        (moved(1, suspect()), ""),
+        (placed(1), "run 1"),
+        (Input::Cancel, "stop"),
+        (moved(1, suspect()), ""),
+        (ended(1, 5, Outcome::Stopped), "leave 1, end cancelled"),
+        (moved(1, suspect()), ""),
+    ]);
+}
+
+#[test]
+fn an_answer_that_ends_before_it_moves_has_ended() {
+    let failed = Outcome::Failed(Cause::KvExhausted { needed: 2, total: 1 });
+    for (outcome, end) in [(Outcome::Finished, "end finished"), (failed, "end kv_exhausted")] {
+        check(vec![
+            (placed(1), "run 1"),
+            (moved(1, draining()), "stop"),
+            (ended(1, 5, outcome), &format!("leave 1, {end}")),
+        ]);
+    }
+}
+
+#[test]
+fn a_cancel_or_the_deadline_ends_a_turn_that_moves() {
+    check(vec![
+        (placed(1), "run 1"),
+        (moved(1, draining()), "stop"),
+        (Input::Cancel, ""),
+        (ended(1, 5, Outcome::Stopped), "leave 1, end cancelled"),
+    ]);
+    let start = Instant::now();
+    let (mut turn, _) = Turn::start(LIMITS, start);
+    turn.handle(placed(1), start);
+    turn.handle(moved(1, draining()), start);
+    let late = start + Duration::from_secs(60);
+    assert_eq!(words(turn.handle(Input::Tick, late)), "");
+    assert_eq!(words(turn.handle(ended(1, 2, Outcome::Stopped), late)), "leave 1, end deadline_exceeded");
+}
+
+#[test]
+fn drains_never_use_up_the_attempts_and_suspicions_do() {
+    let now = Instant::now();
+    for (cause, survives) in [(draining(), true), (suspect(), false)] {
+        let (mut turn, _) = Turn::start(LIMITS, now);
+        let mut last = String::new();
+        for _ in 0..20 {
+            let attempt = turn.attempt();
+            if turn.phase() == "waiting for a retry" {
+                turn.handle(Input::PauseOver { attempt }, now);
+            }
+            turn.handle(placed(attempt), now);
+            turn.handle(moved(attempt, cause.clone()), now);
+            last = words(turn.handle(ended(attempt, 0, Outcome::Stopped), now));
+            if last.contains("end") {
+                break;
+            }
+        }
+        assert_eq!(last.contains("ask 21 elsewhere"), survives, "{last}");
+        assert_eq!(last.contains("end attempts_exhausted"), !survives, "{last}");
+    }
+}
+
+#[test]
+fn a_node_that_refuses_because_it_drains_is_not_asked_for_ever() {
+    let now = Instant::now();
+    let (mut turn, _) = Turn::start(LIMITS, now);
+    for attempt in 1..=4 {
+        turn.handle(Input::PauseOver { attempt }, now);
+        turn.handle(placed(attempt), now);
+        turn.handle(ended(attempt, 0, Outcome::Failed(draining())), now);
+    }
+    assert_eq!(turn.phase(), "ended");
+}
+
+#[test]
+fn a_turn_whose_link_was_lost_may_go_back_to_its_replica() {
+    let link_lost = || Cause::LinkLost { node: "n".to_owned(), message: "cut".to_owned() };
+    check(vec![
+        (placed(1), "run 1"),
+        (ended(1, 0, Outcome::Failed(link_lost())), "leave 1, note link_lost 0, ask 2 elsewhere or back"),
+        (placed(2), "run 2"),
+        (ended(2, 0, Outcome::Failed(link_lost())), "leave 2, note link_lost 0, pause 20ms 3"),
+        (Input::PauseOver { attempt: 3 }, "ask 3 or back"),
+        (placed(3), "run 3"),
+        (ended(3, 1, Outcome::Failed(lost())), "leave 3, note engine_lost 1, ask 4 elsewhere"),
+    ]);
+}
+
+#[test]
+fn a_loss_is_dated_to_when_it_was_noticed() {
+    let start = Instant::now();
+    let later = start + Duration::from_millis(300);
+    let lost_at = |effects: Vec<Effect>| {
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::NoteRetry { lost_at, .. } => Some(lost_at),
+            _ => None,
+        })
+    };
+    let (mut turn, _) = Turn::start(LIMITS, start);
+    turn.handle(placed(1), start);
+    turn.handle(moved(1, suspect()), start);
+    assert_eq!(lost_at(turn.handle(ended(1, 5, Outcome::Stopped), later)), Some(start));
+    turn.handle(placed(2), later);
+    assert_eq!(lost_at(turn.handle(ended(2, 6, Outcome::Failed(lost())), later)), Some(later));
+}
+
 proptest! {
     /// A shell that answers every effect, with faults drawn at random: however it goes, the turn ends once, runs
     /// one attempt at a time, and leaves every place that it was given.
     #[test]
-    fn every_history_ends_exactly_once(faults in prop::collection::vec(0u8..8, 0..60)) {
+    fn every_history_ends_exactly_once(faults in prop::collection::vec(0u8..10, 0..60)) {
         let now = Instant::now();
         let (mut turn, mut todo) = Turn::start(LIMITS, now);
         let mut faults = faults.into_iter();
@@ -165,6 +299,8 @@ proptest! {
                         1 => Some(Input::Cancel),
                         2..=4 => { running = None; shown += u32::from(fault) - 2; Some(ended(attempt, shown, Outcome::Failed(lost()))) }
                         5 => { running = None; Some(ended(attempt, shown, Outcome::Failed(Cause::Cancelled))) }
+                        8 => Some(moved(attempt, draining())),
+                        9 => Some(moved(attempt, suspect())),
                         _ => { running = None; shown += 3; Some(ended(attempt, shown, Outcome::Finished)) }
                     }
                 }
