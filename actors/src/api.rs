@@ -7,36 +7,60 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pomona_config::{EngineConfig, ModelConfig, RestartConfig, RoutingConfig, TurnConfig};
-use pomona_protocol::{Cause, ModelCard, ModelId, NodeId, Status, TurnEvent, TurnId, TurnRequest};
-use ractor::{Actor, ActorRef};
+use pomona_config::{
+    EngineConfig, FleetConfig, LinkConfig, ModelConfig, RestartConfig, RoutingConfig, TurnConfig,
+    WeightsConfig,
+};
+use pomona_protocol::join::GatewayAddresses;
+use pomona_protocol::{Cause, ModelCard, NodeId, Status, TurnEvent, TurnId, TurnRequest};
+use pomona_transport::http3::Http3Connection;
+use pomona_transport::registry::Registry;
+use pomona_transport::{Authority, Endpoint, Identity};
+use ractor::{Actor, ActorRef, RpcReplyPort};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::client::ClientActor;
-use crate::models::ModelsMessage;
+use crate::fleet::FleetMessage;
 use crate::observer::Observer;
-use crate::root::{Root, RootMessage};
-use crate::shared::{Readiness, Shared};
+use crate::root::{Root, RootArguments, RootMessage};
+use crate::shared::{LocalModel, Readiness, Shared};
 use crate::turn::{Turn, TurnArguments, TurnMessage};
 
 /// For an actor to answer a question about its state; it does nothing else for that long.
 const OBSERVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Between two looks at what still runs during a drain.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// For the tree to stop its children after the drain.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the actors are built from.
+#[derive(Clone)]
 pub struct Parts {
     /// Name of the cluster.
     pub cluster: String,
-    /// Name of this node.
+    /// Id of this machine.
     pub node: NodeId,
-    /// What clients call the model.
-    pub model_id: ModelId,
-    /// Its Hugging Face folder.
-    pub model_dir: PathBuf,
+    /// What people call it.
+    pub name: String,
+    /// Drawn at this start of the process.
+    pub boot: u64,
+    /// Whether this process is a gateway: whether it sends turns anywhere.
+    pub routes: bool,
+    /// Whether it hosts models.
+    pub hosts: bool,
+    /// The model that is loaded at the start, if any.
+    pub first_model: Option<LocalModel>,
+    /// Bytes that models may take on this machine.
+    pub memory_bytes: u64,
+    /// Bytes of KV that each replica gets.
+    pub kv_bytes: u64,
+    /// Where models that were fetched lie.
+    pub data_dir: PathBuf,
     /// A private folder for engine sockets; short, since socket paths are limited to about 100 bytes.
     pub run_dir: PathBuf,
+    /// Members at once.
+    pub members_max: u32,
     /// Admission and queueing.
     pub routing: RoutingConfig,
     /// Attempts, time and buffers of a turn.
@@ -47,8 +71,46 @@ pub struct Parts {
     pub engine: EngineConfig,
     /// When a failed child is restarted.
     pub restart: RestartConfig,
+    /// Dials and greetings.
+    pub link: LinkConfig,
+    /// Beats, suspicion, placement.
+    pub fleet: FleetConfig,
+    /// Weights between machines.
+    pub weights: WeightsConfig,
     /// Who measures.
     pub observer: Arc<dyn Observer>,
+    /// Links to other machines; without it this one is alone.
+    pub mesh: Option<MeshParts>,
+}
+
+/// Who hears where the gateways are.
+pub type OnGateways = Arc<dyn Fn(&[GatewayAddresses]) + Send + Sync>;
+
+/// What links are built from.
+#[derive(Clone)]
+pub struct MeshParts {
+    /// The socket.
+    pub endpoint: Endpoint,
+    /// Who this machine is.
+    pub identity: Identity,
+    /// The cluster's authority, where this machine holds it.
+    pub authority: Option<Arc<AuthorityParts>>,
+    /// Gateways to dial.
+    pub gateways: Vec<GatewayAddresses>,
+    /// Where this machine is reached from anywhere, as `host:port`.
+    pub wan_addresses: Vec<String>,
+    /// Takes connections of HTTP/3 clients.
+    pub http3: Option<mpsc::Sender<Http3Connection>>,
+    /// Hears of every change of the gateways, so that this machine finds them after a restart.
+    pub on_gateways: OnGateways,
+}
+
+/// The authority and what it remembers.
+pub struct AuthorityParts {
+    /// Signs.
+    pub authority: Authority,
+    /// Members and tokens.
+    pub registry: Registry,
 }
 
 /// Why the actors could not be started.
@@ -66,10 +128,10 @@ pub struct System {
 impl System {
     /// Spawns the tree and returns at once; the model loads behind it (see [`Handle::ready`]).
     pub async fn start(parts: Parts) -> Result<System, StartError> {
-        let shared = Arc::new(Shared::new(parts));
-        let (root, joined) = Actor::spawn(None, Root, Arc::clone(&shared))
-            .await
-            .map_err(|error| StartError(error.to_string()))?;
+        let shared = Arc::new(Shared::new(&parts));
+        let arguments = RootArguments { shared: Arc::clone(&shared), mesh: parts.mesh };
+        let (root, joined) =
+            Actor::spawn(None, Root, arguments).await.map_err(|error| StartError(error.to_string()))?;
         Ok(System { root, joined, handle: Handle { shared } })
     }
 
@@ -83,15 +145,27 @@ impl System {
         let _ = (&mut self.joined).await;
     }
 
-    /// Refuses new turns, waits up to `grace` for running ones, then stops every actor and engine.
-    /// Returns the number of turns that were cut off.
+    /// Refuses new turns, tells every gateway that this node leaves, waits up to `grace` for turns to end or to be
+    /// handed over, then stops every actor and engine. Returns the number of turns that were cut off.
     pub async fn drain(self, grace: Duration) -> u32 {
         let shared = &self.handle.shared;
         shared.draining.store(true, Ordering::Relaxed);
-        let mut turns = shared.turns_active.subscribe();
-        let _ = tokio::time::timeout(grace, turns.wait_for(|turns| *turns == 0)).await;
-        let cut_off = *turns.borrow();
+        shared.engines.note_change();
+        if let Some(endpoint) = &shared.endpoint {
+            endpoint.drain();
+        }
+        let running = || *shared.turns_active.borrow() + shared.hosted.running();
+        let ended = async {
+            while running() > 0 {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let _ = tokio::time::timeout(grace, ended).await;
+        let cut_off = running();
         let _ = self.root.stop_and_wait(None, Some(STOP_TIMEOUT)).await;
+        if let Some(endpoint) = &shared.endpoint {
+            endpoint.close().await;
+        }
         cut_off
     }
 }
@@ -141,23 +215,30 @@ impl Handle {
         }
     }
 
-    /// Every actor's state as plain data.
+    /// What this gateway and every replica that it knows of are doing.
     pub async fn status(&self) -> Result<Status, Cause> {
-        let models = self.shared.models.load().as_deref().cloned().ok_or(Cause::ShuttingDown)?;
-        let view = self.shared.desk.view();
-        let mut replica = answered(models.call(ModelsMessage::Observe, Some(OBSERVE_TIMEOUT)).await)?;
-        replica.turns = view.placed.values().sum();
+        let nodes = self.nodes().await?;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cluster: self.shared.cluster.clone(),
             node: self.shared.node.clone(),
+            name: self.shared.name.load().to_string(),
             uptime_ms: self.shared.started_at.elapsed().as_millis() as u64,
             draining: self.shared.is_draining(),
             turns_active: *self.shared.turns_active.borrow(),
-            turns_queued: view.queued,
+            turns_queued: self.shared.desk.view().queued,
             clients: self.shared.clients_open.load(Ordering::Relaxed),
-            replicas: vec![replica],
+            replicas: nodes.into_iter().flat_map(|node| node.replicas).collect(),
         })
+    }
+
+    /// Asks the Fleet; it answers at once.
+    pub(crate) async fn ask_fleet<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(RpcReplyPort<T>) -> FleetMessage,
+    ) -> Result<T, Cause> {
+        let fleet = self.shared.fleet_actor.load_full().ok_or(Cause::ShuttingDown)?;
+        answered(fleet.call(question, Some(OBSERVE_TIMEOUT)).await)
     }
 }
 
@@ -179,6 +260,11 @@ impl Client {
     /// Accepts a turn and starts it. The only refusal here is that of a process which is going down; all others
     /// come as [`TurnEvent::Failed`], first in the stream.
     pub async fn start(&self, request: TurnRequest) -> Result<TurnStream, Cause> {
+        self.start_for(0, request).await
+    }
+
+    /// As [`Client::start`], for the client key with this number: keys share what is scarce.
+    pub async fn start_for(&self, key: u64, request: TurnRequest) -> Result<TurnStream, Cause> {
         if self.shared.is_draining() {
             return Err(Cause::ShuttingDown);
         }
@@ -189,7 +275,7 @@ impl Client {
             .clone()
             .try_reserve_owned()
             .map_err(|_| Cause::Internal { message: "a new channel has no room".to_owned() })?;
-        let arguments = TurnArguments { shared: Arc::clone(&self.shared), request, sink, terminal };
+        let arguments = TurnArguments { shared: Arc::clone(&self.shared), request, key, sink, terminal };
         let (actor, _) = Actor::spawn_linked(None, Turn, arguments, self.actor.get_cell())
             .await
             .map_err(|error| Cause::Internal { message: error.to_string() })?;

@@ -1,5 +1,6 @@
-//! One try of one turn: a task that opens a stream to an engine, checks every event against the ledger, and
-//! passes tokens on to the client. Spawned and owned by the Turn actor.
+//! One try of one turn: a task that opens a stream to a replica, checks every event against the ledger, and
+//! passes tokens on to the client. Spawned and owned by the Turn actor. When the replica's node is reached over a
+//! better path while tokens flow, the stream moves there at the next token, within the same attempt.
 //!
 //! The attempt holds the ledger and the way to the client while it runs, and hands the ledger back when it
 //! ends, however it ends. So no two attempts can ever show tokens of one turn.
@@ -11,20 +12,20 @@ use bytes::BytesMut;
 use pomona_cluster::ledger::{Ledger, Verdict};
 use pomona_cluster::turn::Outcome;
 use pomona_protocol::limits::EVENT_FRAME_BYTES_MAX;
-use pomona_protocol::{Cause, FrameDecoder, TurnEvent};
+use pomona_protocol::{Cause, FrameDecoder, NodeId, Open, TurnEvent, TurnId, encode_frame};
+use pomona_transport::Link;
 use ractor::ActorRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine_link::EngineLink;
 use crate::observer::Observation;
+use crate::route::{PeerRoute, Route, TurnIo};
 use crate::shared::Shared;
 use crate::turn::TurnMessage;
 
 pub(crate) struct Attempt {
     pub(crate) shared: Arc<Shared>,
     pub(crate) turn: ActorRef<TurnMessage>,
+    pub(crate) id: TurnId,
     pub(crate) attempt: u32,
     pub(crate) ledger: Ledger,
     pub(crate) sink: mpsc::Sender<TurnEvent>,
@@ -32,8 +33,21 @@ pub(crate) struct Attempt {
     /// When the last token was shown, over all attempts.
     pub(crate) token_at: Option<Instant>,
     pub(crate) deadline: Instant,
+    /// What was lost before, until the next token is shown.
+    loss: Option<Loss>,
+    /// Where it runs.
+    node: NodeId,
     outcome: Outcome,
     finished: Option<TurnEvent>,
+}
+
+/// A replica was lost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loss {
+    /// Code of the cause.
+    pub(crate) cause: &'static str,
+    /// When that was noticed.
+    pub(crate) at: Instant,
 }
 
 /// What an attempt hands back.
@@ -41,6 +55,7 @@ pub(crate) struct Ended {
     pub(crate) attempt: u32,
     pub(crate) ledger: Ledger,
     pub(crate) token_at: Option<Instant>,
+    pub(crate) loss: Option<Loss>,
     pub(crate) outcome: Outcome,
     /// The engine's `Finished` event, when the outcome says so.
     pub(crate) finished: Option<TurnEvent>,
@@ -54,6 +69,7 @@ impl Attempt {
     pub(crate) fn new(
         shared: Arc<Shared>,
         turn: ActorRef<TurnMessage>,
+        id: TurnId,
         attempt: u32,
         ledger: Ledger,
         sink: mpsc::Sender<TurnEvent>,
@@ -62,20 +78,35 @@ impl Attempt {
         deadline: Instant,
     ) -> Self {
         let outcome = Outcome::Failed(Cause::Internal { message: "an attempt was dropped".to_owned() });
-        Self { shared, turn, attempt, ledger, sink, accepted_at, token_at, deadline, outcome, finished: None }
+        Self {
+            shared,
+            turn,
+            id,
+            attempt,
+            ledger,
+            sink,
+            accepted_at,
+            token_at,
+            deadline,
+            loss: None,
+            node: NodeId::from(""),
+            outcome,
+            finished: None,
+        }
+    }
+
+    /// Goes on at `node`, perhaps after a loss.
+    pub(crate) fn after(mut self, loss: Option<Loss>, node: NodeId) -> Self {
+        (self.loss, self.node) = (loss, node);
+        self
     }
 
     /// Runs to the end, or until told to stop; the result reaches the Turn actor when `self` is dropped.
-    pub(crate) async fn run(
-        mut self,
-        link: Arc<EngineLink>,
-        open: BytesMut,
-        mut stop: oneshot::Receiver<()>,
-    ) {
+    pub(crate) async fn run(mut self, route: Route, open: BytesMut, mut stop: oneshot::Receiver<()>) {
         let turn = self.turn.clone();
         let deadline = tokio::time::sleep_until(self.deadline.into());
         self.outcome = {
-            let pump = self.converse(&link, open);
+            let pump = self.converse(&route, open);
             tokio::pin!(pump, deadline);
             tokio::select! {
                 biased;
@@ -93,14 +124,19 @@ impl Attempt {
         };
     }
 
-    async fn converse(&mut self, link: &EngineLink, open: BytesMut) -> Outcome {
-        let mut stream = match connect(link, open).await {
-            Ok(stream) => stream,
-            Err(error) => return lost(&error.to_string()),
+    async fn converse(&mut self, route: &Route, open: BytesMut) -> Outcome {
+        let mut io = match route.open(&open).await {
+            Ok(io) => io,
+            Err(error) => return Outcome::Failed(lost(route, &error.to_string())),
         };
-        let outcome = self.pump(&mut stream).await;
+        // The prompt is not needed any more, and may be large.
+        drop(open);
+        let outcome = match route.peer() {
+            None => self.pump(route, &mut io).await,
+            Some(peer) => self.pump_over_paths(route, peer.clone(), &mut io).await,
+        };
         if outcome == Outcome::Finished {
-            link.give_back(stream);
+            route.give_back(io);
         }
         outcome
     }
@@ -110,23 +146,94 @@ impl Attempt {
         self.outcome = Outcome::Failed(cause);
     }
 
-    async fn pump(&mut self, stream: &mut UnixStream) -> Outcome {
+    async fn pump(&mut self, route: &Route, io: &mut TurnIo) -> Outcome {
         let mut decoder = FrameDecoder::<TurnEvent>::new(EVENT_FRAME_BYTES_MAX);
         loop {
-            loop {
-                let event = match decoder.next_frame() {
-                    Ok(Some(event)) => event,
-                    Ok(None) => break,
-                    Err(error) => return Outcome::Failed(Cause::Protocol { message: error.to_string() }),
-                };
-                if let Some(outcome) = self.take(event).await {
-                    return outcome;
-                }
+            if let Some(outcome) = self.take_all(&mut decoder).await {
+                return outcome;
             }
-            match stream.read_buf(decoder.buffer()).await {
-                Ok(0) => return lost("its stream ended"),
-                Ok(_) => {}
-                Err(error) => return lost(&error.to_string()),
+            if let Err(cause) = read(route, io, &mut decoder).await {
+                return Outcome::Failed(cause);
+            }
+        }
+    }
+
+    /// As [`Attempt::pump`], and follows the node when it is reached over another link.
+    async fn pump_over_paths(&mut self, route: &Route, mut peer: PeerRoute, io: &mut TurnIo) -> Outcome {
+        let mut decoder = FrameDecoder::<TurnEvent>::new(EVENT_FRAME_BYTES_MAX);
+        // Streams before a move, until a token came after it. To drop one is to cancel, which must not reach the
+        // node before the move does; and a turn that ended before that has its end on the one before.
+        let mut before: Vec<(TurnIo, FrameDecoder<TurnEvent>)> = Vec::new();
+        let mut shown = self.ledger.shown();
+        let mut follows = true;
+        loop {
+            let outcome = self.take_all(&mut decoder).await;
+            if self.ledger.shown() != shown {
+                shown = self.ledger.shown();
+                before.clear();
+            }
+            let broken = match outcome {
+                Some(Outcome::Failed(cause @ Cause::TurnNotHeld)) => Some(cause),
+                Some(outcome) => return outcome,
+                None => {
+                    let Some(link) = io.link().cloned() else {
+                        return self.pump(route, io).await;
+                    };
+                    tokio::select! {
+                        biased;
+                        read = read(route, io, &mut decoder) => read.err(),
+                        _ = peer.moved_from(&link), if follows => {
+                            before.extend(self.attach(route, io, &mut decoder).await);
+                            None
+                        }
+                    }
+                }
+            };
+            let Some(cause) = broken else { continue };
+            if let Some(last) = before.pop() {
+                (*io, decoder) = last;
+                follows = false;
+                continue;
+            }
+            // The link may be gone while the node and its turn are not.
+            let is_elsewhere = |link: &Link| peer.current().is_some_and(|other| other.id() != link.id());
+            if cause == Cause::TurnNotHeld || !io.link().is_some_and(is_elsewhere) {
+                return Outcome::Failed(cause);
+            }
+            let Some(broken) = self.attach(route, io, &mut decoder).await else {
+                return Outcome::Failed(cause);
+            };
+            drop(broken);
+        }
+    }
+
+    /// Goes on over the link in use now, and gives what was read before; that stays as it was when this fails.
+    async fn attach(
+        &mut self,
+        route: &Route,
+        io: &mut TurnIo,
+        decoder: &mut FrameDecoder<TurnEvent>,
+    ) -> Option<(TurnIo, FrameDecoder<TurnEvent>)> {
+        let attach = Open::Attach { turn: self.id, attempt: self.attempt, from: self.ledger.shown() };
+        let mut open = BytesMut::new();
+        encode_frame(&attach, &mut open, EVENT_FRAME_BYTES_MAX).ok()?;
+        let moved = route.open(&open).await.ok()?;
+        tracing::debug!(turn = %self.id, shown = self.ledger.shown(), "turn moved to another link");
+        let fresh = FrameDecoder::new(EVENT_FRAME_BYTES_MAX);
+        Some((std::mem::replace(io, moved), std::mem::replace(decoder, fresh)))
+    }
+
+    /// Takes all events that have arrived; says how the attempt ended if it did.
+    async fn take_all(&mut self, decoder: &mut FrameDecoder<TurnEvent>) -> Option<Outcome> {
+        loop {
+            match decoder.next_frame() {
+                Ok(Some(event)) => {
+                    if let Some(outcome) = self.take(event).await {
+                        return Some(outcome);
+                    }
+                }
+                Ok(None) => return None,
+                Err(error) => return Some(Outcome::Failed(Cause::Protocol { message: error.to_string() })),
             }
         }
     }
@@ -137,8 +244,14 @@ impl Attempt {
             Err(cause) => Some(Outcome::Failed(cause)),
             Ok(Verdict::Skip) => None,
             Ok(Verdict::Show) => {
-                if matches!(event, TurnEvent::Tokens { .. }) {
+                if let TurnEvent::Tokens { first: shown, .. } = event {
                     self.observe_tokens();
+                    if let Some(loss) = self.loss.take() {
+                        let gap = loss.at.elapsed();
+                        self.shared.observe(Observation::Failover { cause: loss.cause, gap });
+                        let (cause, node) = (loss.cause.to_owned(), self.node.clone());
+                        self.show(TurnEvent::Resumed { shown, cause, node }).await;
+                    }
                 }
                 self.show(event).await
             }
@@ -175,6 +288,7 @@ impl Drop for Attempt {
             attempt: self.attempt,
             ledger: std::mem::take(&mut self.ledger),
             token_at: self.token_at,
+            loss: self.loss,
             outcome: self.outcome.clone(),
             finished: self.finished.take(),
         };
@@ -182,12 +296,18 @@ impl Drop for Attempt {
     }
 }
 
-async fn connect(link: &EngineLink, open: BytesMut) -> std::io::Result<UnixStream> {
-    let mut stream = link.open().await?;
-    stream.write_all(&open).await?;
-    Ok(stream)
+async fn read(route: &Route, io: &mut TurnIo, decoder: &mut FrameDecoder<TurnEvent>) -> Result<(), Cause> {
+    match io.read(decoder.buffer()).await {
+        Ok(0) => Err(lost(route, "its stream ended")),
+        Ok(_) => Ok(()),
+        Err(error) => Err(lost(route, &error.to_string())),
+    }
 }
 
-fn lost(message: &str) -> Outcome {
-    Outcome::Failed(Cause::EngineLost { message: message.to_owned() })
+fn lost(route: &Route, message: &str) -> Cause {
+    let message = message.to_owned();
+    match route.peer() {
+        None => Cause::EngineLost { message },
+        Some(peer) => Cause::LinkLost { node: peer.node.to_string(), message },
+    }
 }

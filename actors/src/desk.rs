@@ -8,30 +8,38 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use pomona_cluster::admission::{Admission, AdmissionLimits, Effect, Input, Ticket};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use pomona_cluster::admission::{Admission, AdmissionLimits, Ask, Effect, Input, Ticket};
+use pomona_cluster::affinity::Prefix;
 use pomona_config::RoutingConfig;
-use pomona_protocol::{Cause, ModelId, ReplicaId};
+use pomona_protocol::{Cause, ReplicaId, ReplicaReport};
 use ractor::ActorRef;
 
-use crate::engine_link::EngineLink;
+use crate::fleet::FleetMessage;
 use crate::observer::{Observation, Observer};
+use crate::route::Route;
 use crate::turn::TurnMessage;
 
 pub(crate) struct Desk {
     state: Mutex<DeskState>,
     observer: Arc<dyn Observer>,
+    /// Replicas that other gateways may reach through this one.
+    offered: ArcSwap<Vec<ReplicaReport>>,
+    /// Hears of models that somebody waits for and nobody serves.
+    fleet: Arc<ArcSwapOption<ActorRef<FleetMessage>>>,
 }
 
 struct DeskState {
     admission: Admission,
-    links: BTreeMap<ReplicaId, Arc<EngineLink>>,
-    waiting: BTreeMap<Ticket, ActorRef<TurnMessage>>,
+    routes: BTreeMap<ReplicaId, Route>,
+    /// Turns that wait or hold a place.
+    turns: BTreeMap<Ticket, ActorRef<TurnMessage>>,
 }
 
 /// What a turn hears at once.
 pub(crate) enum Answer {
     /// It has a place.
-    Placed { replica: ReplicaId, link: Arc<EngineLink> },
+    Placed { replica: ReplicaId, route: Route },
     /// It waits and hears `Placed` or `Refused` by message.
     Waits { ahead: u32 },
     /// It gets none.
@@ -46,76 +54,87 @@ pub(crate) struct DeskView {
 }
 
 impl Desk {
-    pub(crate) fn new(routing: &RoutingConfig, observer: Arc<dyn Observer>) -> Self {
+    pub(crate) fn new(
+        routing: &RoutingConfig,
+        observer: Arc<dyn Observer>,
+        fleet: Arc<ArcSwapOption<ActorRef<FleetMessage>>>,
+    ) -> Self {
         let admission = Admission::new(AdmissionLimits {
             replica_turns_max: routing.replica_turns_max,
             queue_max: routing.queue_max,
             wait_max: Duration::from_millis(routing.queue_ms_max),
         });
-        let state = DeskState { admission, links: BTreeMap::new(), waiting: BTreeMap::new() };
-        Self { state: Mutex::new(state), observer }
+        let state = DeskState { admission, routes: BTreeMap::new(), turns: BTreeMap::new() };
+        Self { state: Mutex::new(state), observer, offered: ArcSwap::default(), fleet }
     }
 
     /// Asks for a place.
-    pub(crate) fn ask(
-        &self,
-        ticket: Ticket,
-        model: ModelId,
-        avoid: Option<ReplicaId>,
-        turn: &ActorRef<TurnMessage>,
-    ) -> Answer {
+    pub(crate) fn ask(&self, ask: Ask, turn: &ActorRef<TurnMessage>) -> Answer {
+        let ticket = ask.ticket;
         let mut state = self.lock();
-        let effects = state.admission.handle(Input::Ask { ticket, model, avoid }, Instant::now());
-        // An ask has one effect, and it is the asker's.
-        match effects.into_iter().next() {
-            Some(Effect::Grant { replica, waited, .. }) => match state.links.get(&replica).map(Arc::clone) {
-                Some(link) => {
+        state.turns.insert(ticket, turn.clone());
+        let mut effects = state.admission.handle(Input::Ask(Box::new(ask)), Instant::now());
+        let own = effects.iter().position(|effect| match effect {
+            Effect::Grant { ticket: of, .. }
+            | Effect::Queued { ticket: of, .. }
+            | Effect::Refuse { ticket: of, .. } => *of == ticket,
+            Effect::Move { .. } | Effect::WantModel { .. } => false,
+        });
+        let own = own.map(|own| effects.remove(own));
+        self.perform(&mut state, effects);
+        match own {
+            Some(Effect::Grant { replica, waited, .. }) => match state.routes.get(&replica).cloned() {
+                Some(route) => {
                     self.observer.record(Observation::TurnPlaced { waited });
-                    Answer::Placed { replica, link }
+                    Answer::Placed { replica, route }
                 }
-                None => {
-                    Answer::Refused(Cause::Internal { message: format!("replica {replica} has no link") })
-                }
+                None => Answer::Refused(Cause::EngineLost { message: format!("{replica} is gone") }),
             },
             Some(Effect::Queued { ahead, .. }) => {
-                state.waiting.insert(ticket, turn.clone());
                 self.observer.record(Observation::QueueDepth(state.admission.queued()));
                 Answer::Waits { ahead }
             }
             Some(Effect::Refuse { cause, .. }) => Answer::Refused(cause),
-            None => Answer::Refused(Cause::Internal { message: "admission gave no answer".to_owned() }),
+            _ => Answer::Refused(Cause::Internal { message: "admission gave no answer".to_owned() }),
         }
+    }
+
+    /// Notes what a turn's replica has in its prefix tree now.
+    pub(crate) fn answered(&self, ticket: Ticket, prefix: Prefix) {
+        self.decide(&mut self.lock(), Input::Answered { ticket, prefix });
     }
 
     /// Gives a place or a place in the queue back.
     pub(crate) fn leave(&self, ticket: Ticket) {
         let mut state = self.lock();
-        state.waiting.remove(&ticket);
+        state.turns.remove(&ticket);
         self.decide(&mut state, Input::Leave { ticket });
     }
 
-    /// A replica takes turns over this link.
-    pub(crate) fn replica_up(&self, replica: ReplicaId, link: Arc<EngineLink>) {
-        let mut state = self.lock();
-        state.links.insert(replica.clone(), link);
-        self.decide(&mut state, Input::ReplicaUp { replica });
+    /// A replica is reached this way from now on; whether it takes turns is said by [`Desk::tell`].
+    pub(crate) fn set_route(&self, replica: ReplicaId, route: Route) {
+        self.lock().routes.insert(replica, route);
     }
 
     /// A replica is gone.
-    pub(crate) fn replica_down(&self, replica: ReplicaId) {
+    pub(crate) fn replica_down(&self, replica: &ReplicaId) {
         let mut state = self.lock();
-        state.links.remove(&replica);
-        self.decide(&mut state, Input::ReplicaDown { replica });
+        state.routes.remove(replica);
+        self.decide(&mut state, Input::ReplicaDown { replica: replica.clone() });
     }
 
-    /// A model is served here, though perhaps not yet.
-    pub(crate) fn model_wanted(&self, model: ModelId) {
-        self.decide(&mut self.lock(), Input::ModelWanted { model });
+    /// What other gateways may reach through this one.
+    pub(crate) fn offered(&self) -> Vec<ReplicaReport> {
+        self.offered.load().to_vec()
     }
 
-    /// A model will not be served.
-    pub(crate) fn model_gone(&self, model: ModelId, message: String) {
-        self.decide(&mut self.lock(), Input::ModelGone { model, message });
+    pub(crate) fn set_offered(&self, replicas: Vec<ReplicaReport>) {
+        self.offered.store(Arc::new(replicas));
+    }
+
+    /// Something that concerns replicas or models happened.
+    pub(crate) fn tell(&self, input: Input) {
+        self.decide(&mut self.lock(), input);
     }
 
     /// Time has passed.
@@ -125,7 +144,7 @@ impl Desk {
 
     pub(crate) fn view(&self) -> DeskView {
         let state = self.lock();
-        let placed = state.links.keys().map(|r| (r.clone(), state.admission.placed_at(r))).collect();
+        let placed = state.routes.keys().map(|r| (r.clone(), state.admission.placed_at(r))).collect();
         DeskView { queued: state.admission.queued(), placed }
     }
 
@@ -133,9 +152,13 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an input whose effects concern turns that wait.
+    /// Takes an input whose effects concern other turns than the caller's.
     fn decide(&self, state: &mut DeskState, input: Input) {
         let effects = state.admission.handle(input, Instant::now());
+        self.perform(state, effects);
+    }
+
+    fn perform(&self, state: &mut DeskState, effects: Vec<Effect>) {
         if effects.is_empty() {
             return;
         }
@@ -143,19 +166,29 @@ impl Desk {
             match effect {
                 Effect::Grant { ticket, replica, waited } => {
                     self.observer.record(Observation::TurnPlaced { waited });
-                    let link = state.links.get(&replica).map(Arc::clone);
-                    if let (Some(turn), Some(link)) = (state.waiting.remove(&ticket), link) {
-                        let _ = turn.cast(TurnMessage::Placed { attempt: ticket.attempt, replica, link });
+                    let route = state.routes.get(&replica).cloned();
+                    if let (Some(turn), Some(route)) = (state.turns.get(&ticket), route) {
+                        let _ = turn.cast(TurnMessage::Placed { attempt: ticket.attempt, replica, route });
                     }
                 }
                 Effect::Queued { ticket, ahead } => {
-                    if let Some(turn) = state.waiting.get(&ticket) {
+                    if let Some(turn) = state.turns.get(&ticket) {
                         let _ = turn.cast(TurnMessage::Queued { ahead });
                     }
                 }
                 Effect::Refuse { ticket, cause } => {
-                    if let Some(turn) = state.waiting.remove(&ticket) {
+                    if let Some(turn) = state.turns.get(&ticket) {
                         let _ = turn.cast(TurnMessage::Refused { attempt: ticket.attempt, cause });
+                    }
+                }
+                Effect::Move { ticket, cause } => {
+                    if let Some(turn) = state.turns.get(&ticket) {
+                        let _ = turn.cast(TurnMessage::Move { attempt: ticket.attempt, cause });
+                    }
+                }
+                Effect::WantModel { model } => {
+                    if let Some(fleet) = self.fleet.load().as_deref() {
+                        let _ = fleet.cast(FleetMessage::Want { model });
                     }
                 }
             }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::owned;
-use crate::shared::Shared;
+use crate::shared::{LocalModel, Shared};
 
 /// Between tries to reach the socket of an engine that is starting.
 const CONNECT_PAUSE: Duration = Duration::from_millis(5);
@@ -50,13 +50,15 @@ impl EngineProcess {
     /// Starts an engine and tells about it until it ended.
     pub(crate) fn start(
         shared: &Arc<Shared>,
-        incarnation: u64,
+        model: &LocalModel,
         tell: impl Fn(EngineEvent) + Send + Sync + 'static,
     ) -> Self {
-        let socket = shared.run_dir.join(format!("engine-{incarnation}.sock"));
+        let number = shared.engines_started.fetch_add(1, Ordering::Relaxed);
+        let socket = shared.run_dir.join(format!("engine-{number}.sock"));
         let pid = Arc::new(AtomicU32::new(0));
         let kill = CancellationToken::new();
-        let run = run(Arc::clone(shared), socket.clone(), Arc::clone(&pid), kill.clone(), tell);
+        let run =
+            run(Arc::clone(shared), model.clone(), socket.clone(), Arc::clone(&pid), kill.clone(), tell);
         Self { socket, pid, kill, _task: owned::spawn(run) }
     }
 
@@ -77,6 +79,7 @@ impl EngineProcess {
 
 async fn run(
     shared: Arc<Shared>,
+    model: LocalModel,
     socket: PathBuf,
     pid: Arc<AtomicU32>,
     kill: CancellationToken,
@@ -84,7 +87,7 @@ async fn run(
 ) {
     let _ = std::fs::remove_file(&socket);
     let cause = match shared.engine.isolation {
-        Isolation::Process => match command(&shared, &socket).spawn() {
+        Isolation::Process => match command(&shared, &model, &socket).spawn() {
             Ok(child) => {
                 pid.store(child.id().unwrap_or(0), Ordering::Relaxed);
                 let cause = run_process(&shared, child, &socket, &kill, &tell).await;
@@ -93,13 +96,13 @@ async fn run(
             }
             Err(error) => Cause::EngineLost { message: format!("the engine process did not start: {error}") },
         },
-        Isolation::Thread => run_thread(&shared, &socket, &kill, &tell).await,
+        Isolation::Thread => run_thread(&shared, &model, &socket, &kill, &tell).await,
     };
     let _ = std::fs::remove_file(&socket);
     tell(EngineEvent::Ended(cause));
 }
 
-fn command(shared: &Shared, socket: &Path) -> Command {
+fn command(shared: &Shared, model: &LocalModel, socket: &Path) -> Command {
     let mut command = match shared.engine.command.split_first() {
         Some((program, arguments)) => {
             let mut command = Command::new(program);
@@ -114,8 +117,8 @@ fn command(shared: &Shared, socket: &Path) -> Command {
         }
     };
     let engine = serde_json::to_string(&shared.engine).unwrap_or_default();
-    command.arg("--socket").arg(socket).arg("--model-dir").arg(&shared.model_dir);
-    command.arg("--model-id").arg(&shared.model_id.0).arg("--engine-json").arg(engine);
+    command.arg("--socket").arg(socket).arg("--model-dir").arg(&model.folder);
+    command.arg("--model-id").arg(&model.id.0).arg("--engine-json").arg(engine);
     // A signal from the terminal is for the node, which ends its engines itself.
     command
         .process_group(0)
@@ -153,14 +156,15 @@ async fn run_process(
 
 async fn run_thread(
     shared: &Shared,
+    model: &LocalModel,
     socket: &Path,
     kill: &CancellationToken,
     tell: &(impl Fn(EngineEvent) + Sync),
 ) -> Cause {
     let engine = pomona_engine::serve::EngineProcess {
         socket: socket.to_owned(),
-        model_dir: shared.model_dir.clone(),
-        model_id: shared.model_id.clone(),
+        model_dir: model.folder.clone(),
+        model_id: model.id.clone(),
         engine: shared.engine.clone(),
     };
     let thread = match pomona_engine::serve::spawn_in_thread(engine) {

@@ -14,24 +14,37 @@
 //! Commands go through mailboxes, few and small; tokens go from the attempt to the client through a bounded
 //! channel, beside all mailboxes.
 
+mod admin;
 pub mod api;
 pub mod observer;
+
+mod root;
+mod shared;
 
 mod attempt;
 mod client;
 mod desk;
+mod route;
+mod router;
+mod turn;
+
+mod fleet;
+mod links;
+
 mod engine_link;
 mod engine_process;
+mod engines;
+mod hosting;
 mod model;
 mod models;
+mod speed;
+mod weights;
+
 mod owned;
-mod root;
-mod router;
-mod shared;
-mod turn;
 
 #[cfg(test)]
 mod tests;
 
-pub use api::{Client, Handle, Parts, StartError, System, TurnStream};
+pub use api::{AuthorityParts, Client, Handle, MeshParts, OnGateways, Parts, StartError, System, TurnStream};
 pub use observer::{Observation, Observer, Unobserved};
+pub use shared::LocalModel;

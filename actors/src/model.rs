@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 
 use pomona_cluster::health::{Health, StepBudget};
 use pomona_cluster::restart::{Decision, Restarts};
-use pomona_protocol::{Cause, EngineReport, ModelCard, ReplicaId, ReplicaState, ReplicaStatus};
-use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use pomona_protocol::{Cause, EngineReport, ModelCard, ReplicaId, ReplicaLoad, ReplicaReport, ReplicaState};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::engine_link::EngineLink;
 use crate::engine_process::{EngineEvent, EngineProcess};
 use crate::observer::Observation;
-use crate::shared::{Readiness, Shared, jitter};
+use crate::shared::{LocalModel, Shared, jitter};
+use crate::speed::Speed;
 
 /// How often health is judged; a fraction of the shortest step budget.
 const TICK: Duration = Duration::from_millis(50);
 
+#[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum ModelMessage {
     /// The engine of this incarnation said or did something.
     Engine { incarnation: u64, event: EngineEvent },
@@ -24,14 +26,22 @@ pub(crate) enum ModelMessage {
     Tick,
     /// The pause before the next incarnation is over.
     Start,
-    /// Replies with the state.
-    Observe(RpcReplyPort<ReplicaStatus>),
 }
 
 pub(crate) struct Model;
 
+pub(crate) struct ModelArguments {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) model: LocalModel,
+}
+
 pub(crate) struct ModelState {
     shared: Arc<Shared>,
+    model: LocalModel,
+    /// The way to the engine while it is ready.
+    link: Option<Arc<EngineLink>>,
+    speed: Speed,
+    was_suspect: bool,
     incarnation: u64,
     state: ReplicaState,
     process: Option<EngineProcess>,
@@ -47,7 +57,7 @@ impl ModelState {
     fn replica(&self) -> ReplicaId {
         ReplicaId {
             node: self.shared.node.clone(),
-            model: self.shared.model_id.clone(),
+            model: self.model.id.clone(),
             incarnation: self.incarnation,
         }
     }
@@ -58,7 +68,8 @@ impl ModelState {
         let incarnation = self.incarnation;
         let model = myself.clone();
         let tell = move |event| drop(model.cast(ModelMessage::Engine { incarnation, event }));
-        self.process = Some(EngineProcess::start(&self.shared, incarnation, tell));
+        self.process = Some(EngineProcess::start(&self.shared, &self.model, tell));
+        self.publish();
     }
 
     fn on_engine(&mut self, myself: &ActorRef<ModelMessage>, event: EngineEvent) {
@@ -68,10 +79,12 @@ impl ModelState {
                 if let Some(health) = &mut self.health {
                     health.on_report(&load, Instant::now());
                 }
+                self.speed.observe(&load.samples);
                 self.shared.observe(Observation::EngineLoad(&load));
+                self.publish();
             }
             EngineEvent::Report(EngineReport::Loading { bytes_done: done, bytes_total: total }) => {
-                self.shared.readiness.send_replace(Readiness::Loading { done, total });
+                self.shared.on_load_progress(done, total);
             }
             // A model that never loaded will not load the next time either. One that did has lost an engine, whose
             // end follows.
@@ -91,20 +104,20 @@ impl ModelState {
             per_prefill_token: Duration::from_millis(self.shared.model.step_timeout_per_prefill_token_ms),
         };
         self.health = Some(Health::new(budget, Instant::now()));
-        let link = Arc::new(EngineLink::new(process.socket().to_owned()));
+        self.link = Some(Arc::new(EngineLink::new(process.socket().to_owned())));
         self.state = ReplicaState::Ready;
         self.error = None;
-        self.shared.cards.store(Arc::new(vec![card.clone()]));
-        self.shared.readiness.send_replace(Readiness::Ready(card.clone()));
         self.card = Some(card);
-        self.shared.desk.replica_up(self.replica(), link);
+        self.publish();
     }
 
     fn on_end(&mut self, myself: &ActorRef<ModelMessage>, cause: Cause) {
         self.process = None;
         self.health = None;
+        self.link = None;
         let cause = self.killed_for.take().unwrap_or(cause);
-        self.shared.desk.replica_down(self.replica());
+        // Turns that lost their stream ask for another place within microseconds; they are not to get this one.
+        self.shared.desk.replica_down(&self.replica());
         if self.state == ReplicaState::Failed {
             return;
         }
@@ -116,7 +129,7 @@ impl ModelState {
                 self.shared.observe(Observation::Restarted { cause: cause.code() });
                 self.state = ReplicaState::Restarting;
                 self.error = Some(cause.to_string());
-                self.shared.readiness.send_replace(Readiness::Loading { done: 0, total: 0 });
+                self.publish();
                 myself.send_after(pause, || ModelMessage::Start);
             }
             Decision::GiveUp => self.give_up(cause),
@@ -127,13 +140,18 @@ impl ModelState {
         tracing::error!(replica = %self.replica(), %cause, "the model cannot be served");
         self.state = ReplicaState::Failed;
         self.error = Some(cause.to_string());
-        self.shared.desk.model_gone(self.shared.model_id.clone(), cause.to_string());
-        self.shared.readiness.send_replace(Readiness::Failed(cause));
+        self.publish();
     }
 
-    /// Kills an engine that stands still. Its turns move as soon as their streams break.
+    /// Kills an engine that stands still. Its turns move as soon as their streams break, or before that at
+    /// suspicion.
     fn judge(&mut self) {
-        let Some(cause) = self.health.as_ref().and_then(|health| health.verdict(Instant::now())) else {
+        let Some(health) = &self.health else { return };
+        let now = Instant::now();
+        let Some(cause) = health.verdict(now) else {
+            if health.is_suspect(now) != self.was_suspect {
+                self.publish();
+            }
             return;
         };
         tracing::warn!(replica = %self.replica(), %cause, "killing a stuck engine");
@@ -144,20 +162,32 @@ impl ModelState {
         }
     }
 
-    fn status(&self) -> ReplicaStatus {
+    fn publish(&mut self) {
+        self.was_suspect = self.health.as_ref().is_some_and(|health| health.is_suspect(Instant::now()));
+        self.shared.engines.publish(self.report(), self.link.clone());
+    }
+
+    fn report(&self) -> ReplicaReport {
         let load = self.health.as_ref().map(Health::load);
-        ReplicaStatus {
-            node: self.shared.node.clone(),
-            model: self.shared.model_id.to_string(),
+        ReplicaReport {
+            replica: self.replica(),
             state: self.state,
-            incarnation: self.incarnation,
+            card: self.card.clone(),
+            memory_bytes: self.model.memory_bytes,
+            is_pinned: self.shared.first_model.as_ref().is_some_and(|first| first.id == self.model.id),
             restarts: self.restarts.total(),
             engine_pid: self.process.as_ref().and_then(EngineProcess::pid),
-            card: self.card.clone(),
-            turns: 0,
-            kv_blocks_used: load.map_or(0, |load| load.kv_blocks_used),
-            kv_blocks_total: load.map_or(0, |load| load.kv_blocks_total),
             error: self.error.clone(),
+            load: ReplicaLoad {
+                turns_max: self.shared.routing.replica_turns_max,
+                running: load.map_or(0, |load| load.running),
+                waiting: load.map_or(0, |load| load.waiting),
+                step_ms: self.speed.step_ms,
+                prefill_tokens_per_s: self.speed.prefill_tokens_per_s,
+                kv_blocks_used: load.map_or(0, |load| load.kv_blocks_used),
+                kv_blocks_total: load.map_or(0, |load| load.kv_blocks_total),
+                is_suspect: self.was_suspect,
+            },
         }
     }
 }
@@ -165,23 +195,29 @@ impl ModelState {
 impl Drop for ModelState {
     /// However this actor ends, its engine ends with it, and no turn may be sent there.
     fn drop(&mut self) {
-        self.shared.desk.replica_down(self.replica());
+        self.shared.desk.replica_down(&self.replica());
+        self.shared.engines.remove(&self.model.id);
     }
 }
 
 impl Actor for Model {
     type Msg = ModelMessage;
     type State = ModelState;
-    type Arguments = Arc<Shared>;
+    type Arguments = ModelArguments;
 
     async fn pre_start(
         &self,
         myself: ActorRef<Self::Msg>,
-        shared: Self::Arguments,
+        arguments: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
+        let ModelArguments { shared, model } = arguments;
         let restarts = Restarts::new(shared.restart_policy());
         let mut state = ModelState {
             shared,
+            model,
+            link: None,
+            speed: Speed::default(),
+            was_suspect: false,
             incarnation: 0,
             state: ReplicaState::Loading,
             process: None,
@@ -191,7 +227,6 @@ impl Actor for Model {
             card: None,
             error: None,
         };
-        state.shared.desk.model_wanted(state.shared.model_id.clone());
         state.start(&myself);
         myself.send_interval(TICK, || ModelMessage::Tick);
         Ok(state)
@@ -210,7 +245,6 @@ impl Actor for Model {
             ModelMessage::Engine { .. } => {}
             ModelMessage::Tick => state.judge(),
             ModelMessage::Start => state.start(&myself),
-            ModelMessage::Observe(reply) => drop(reply.send(state.status())),
         }
         Ok(())
     }

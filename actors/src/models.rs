@@ -1,38 +1,94 @@
-//! Wanted against actual: one Model actor per replica that this node is to have. Spawned and restarted by Root;
-//! restarts a Model that fails.
+//! Wanted against actual on this node: one Model actor per replica. Spawned and restarted by Root; restarts a Model
+//! that fails, loads and ends models as it is told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use pomona_cluster::restart::{Decision, Restarts};
-use pomona_protocol::ReplicaStatus;
-use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use pomona_protocol::ModelId;
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use crate::model::{Model, ModelMessage};
+use crate::model::{Model, ModelArguments, ModelMessage};
 use crate::observer::Observation;
-use crate::shared::{Readiness, Shared, jitter};
+use crate::shared::{LocalModel, Shared, jitter};
 
+#[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum ModelsMessage {
+    /// Have a replica of this model; nothing happens when there is one.
+    Load(LocalModel),
+    /// Have none.
+    Unload(ModelId),
     /// The pause before a Model's restart is over.
-    Respawn,
-    /// Replies with the state of every replica.
-    Observe(RpcReplyPort<ReplicaStatus>),
+    Respawn(ModelId),
 }
 
 pub(crate) struct Models;
 
 pub(crate) struct ModelsState {
     shared: Arc<Shared>,
-    model: ActorRef<ModelMessage>,
+    wanted: BTreeMap<ModelId, Wanted>,
+}
+
+/// A model that this node is to have.
+struct Wanted {
+    model: LocalModel,
+    /// `None` between a failure and the restart.
+    actor: Option<ActorRef<ModelMessage>>,
     restarts: Restarts,
+}
+
+impl ModelsState {
+    async fn load(
+        &mut self,
+        myself: &ActorRef<ModelsMessage>,
+        model: LocalModel,
+    ) -> Result<(), ActorProcessingErr> {
+        if self.wanted.contains_key(&model.id) {
+            return Ok(());
+        }
+        tracing::info!(model = %model.id, folder = %model.folder.display(), "loading a model");
+        let actor = Some(spawn(&self.shared, myself, &model).await?);
+        let restarts = Restarts::new(self.shared.restart_policy());
+        self.wanted.insert(model.id.clone(), Wanted { model, actor, restarts });
+        Ok(())
+    }
+
+    fn unload(&mut self, model: &ModelId) {
+        let Some(wanted) = self.wanted.remove(model) else { return };
+        tracing::info!(%model, "unloading a model");
+        if let Some(actor) = wanted.actor {
+            actor.stop(None);
+        }
+    }
+
+    fn on_failure(&mut self, myself: &ActorRef<ModelsMessage>, actor: ActorId, reason: &str) {
+        let lost = |wanted: &&mut Wanted| wanted.actor.as_ref().is_some_and(|known| known.get_id() == actor);
+        let Some(wanted) = self.wanted.values_mut().find(lost) else { return };
+        wanted.actor = None;
+        let model = wanted.model.id.clone();
+        match wanted.restarts.on_failure(Instant::now(), jitter()) {
+            Decision::RestartAfter(pause) => {
+                tracing::error!(%model, reason, pause_ms = pause.as_millis() as u64, "restarting a failed model actor");
+                self.shared.observe(Observation::Restarted { cause: "actor_failed" });
+                myself.send_after(pause, || ModelsMessage::Respawn(model));
+            }
+            Decision::GiveUp => {
+                tracing::error!(%model, reason, "a model actor failed too often; its model is gone");
+                self.wanted.remove(&model);
+            }
+        }
+    }
 }
 
 async fn spawn(
     shared: &Arc<Shared>,
     myself: &ActorRef<ModelsMessage>,
+    model: &LocalModel,
 ) -> Result<ActorRef<ModelMessage>, ActorProcessingErr> {
-    let (model, _) = Actor::spawn_linked(None, Model, Arc::clone(shared), myself.get_cell()).await?;
-    Ok(model)
+    let arguments = ModelArguments { shared: Arc::clone(shared), model: model.clone() };
+    let (actor, _) = Actor::spawn_linked(None, Model, arguments, myself.get_cell()).await?;
+    Ok(actor)
 }
 
 impl Actor for Models {
@@ -45,9 +101,12 @@ impl Actor for Models {
         myself: ActorRef<Self::Msg>,
         shared: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        let model = spawn(&shared, &myself).await?;
-        let restarts = Restarts::new(shared.restart_policy());
-        Ok(ModelsState { shared, model, restarts })
+        let first = shared.first_model.clone().filter(|_| shared.hosts);
+        let mut state = ModelsState { shared, wanted: BTreeMap::new() };
+        if let Some(model) = first {
+            state.load(&myself, model).await?;
+        }
+        Ok(state)
     }
 
     async fn handle(
@@ -57,8 +116,13 @@ impl Actor for Models {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            ModelsMessage::Respawn => state.model = spawn(&state.shared, &myself).await?,
-            ModelsMessage::Observe(reply) => drop(state.model.cast(ModelMessage::Observe(reply))),
+            ModelsMessage::Load(model) => state.load(&myself, model).await?,
+            ModelsMessage::Unload(model) => state.unload(&model),
+            ModelsMessage::Respawn(model) => {
+                if let Some(wanted) = state.wanted.get_mut(&model).filter(|wanted| wanted.actor.is_none()) {
+                    wanted.actor = Some(spawn(&state.shared, &myself, &wanted.model).await?);
+                }
+            }
         }
         Ok(())
     }
@@ -69,20 +133,15 @@ impl Actor for Models {
         event: SupervisionEvent,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        let SupervisionEvent::ActorFailed(_, error) = event else { return Ok(()) };
-        match state.restarts.on_failure(Instant::now(), jitter()) {
-            Decision::RestartAfter(pause) => {
-                tracing::error!(%error, pause_ms = pause.as_millis() as u64, "restarting a failed model actor");
-                state.shared.observe(Observation::Restarted { cause: "actor_failed" });
-                myself.send_after(pause, || ModelsMessage::Respawn);
+        match event {
+            SupervisionEvent::ActorFailed(actor, error) => {
+                state.on_failure(&myself, actor.get_id(), &error.to_string());
             }
-            Decision::GiveUp => {
-                tracing::error!(%error, "a model actor failed too often; its model is gone");
-                let cause =
-                    pomona_protocol::Cause::Internal { message: "its actor failed too often".to_owned() };
-                state.shared.desk.model_gone(state.shared.model_id.clone(), cause.to_string());
-                state.shared.readiness.send_replace(Readiness::Failed(cause));
+            SupervisionEvent::ActorTerminated(actor, _, reason) => {
+                // One that was told to end is not among the wanted any more.
+                state.on_failure(&myself, actor.get_id(), &reason.unwrap_or_default());
             }
+            _ => {}
         }
         Ok(())
     }

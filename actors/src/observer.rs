@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pomona_protocol::EngineLoad;
+use pomona_protocol::{EngineLoad, PathKind};
 
 /// Receives observations; called from hot paths, so it must neither block nor allocate much.
 pub trait Observer: Send + Sync + 'static {
@@ -40,6 +40,45 @@ pub enum Observation<'a> {
         cause: &'static str,
         /// Tokens that were shown already.
         shown: u32,
+    },
+    /// A turn shows its first token after it lost a replica.
+    Failover {
+        /// Code of the cause.
+        cause: &'static str,
+        /// From the moment the loss was noticed to that token.
+        gap: Duration,
+    },
+    /// A link to a member was opened, lost, or moved to another kind of network.
+    Links {
+        /// Members linked over the LAN now.
+        lan: u32,
+        /// Members linked over a WAN now.
+        wan: u32,
+    },
+    /// A link was measured.
+    RoundTrip {
+        /// The kind of network.
+        path: PathKind,
+        /// Its round trip.
+        rtt: Duration,
+    },
+    /// A member moved from one kind of network to this one.
+    PathSwitched {
+        /// The kind of network it is reached over now.
+        path: PathKind,
+    },
+    /// A member began to be silent; its turns move.
+    NodeSuspected,
+    /// Members by state.
+    Nodes {
+        /// Members that report.
+        alive: u32,
+        /// Members that are silent.
+        suspect: u32,
+        /// Members that are leaving.
+        draining: u32,
+        /// Members without a link.
+        offline: u32,
     },
     /// A turn reached its terminal event.
     TurnEnded {

@@ -1,4 +1,4 @@
-//! The top of the tree: spawns Router, Models and Clients, and starts them again when they fail.
+//! The top of the tree: spawns everything below it, and starts it again when it fails.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,7 +6,10 @@ use std::time::Instant;
 use pomona_cluster::restart::{Decision, Restarts};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
+use crate::api::MeshParts;
 use crate::client::Clients;
+use crate::fleet::{Fleet, Reporter};
+use crate::links::{Links, LinksArguments};
 use crate::models::Models;
 use crate::observer::Observation;
 use crate::router::Router;
@@ -16,10 +19,18 @@ use crate::shared::{Shared, jitter};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Child {
     Router,
+    Fleet,
+    Links,
     Models,
+    Reporter,
     Clients,
 }
 
+/// In the order of their birth: who hears before who speaks.
+const CHILDREN: [Child; 6] =
+    [Child::Router, Child::Fleet, Child::Links, Child::Models, Child::Reporter, Child::Clients];
+
+#[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum RootMessage {
     /// The pause before a restart is over.
     Respawn(ChildName),
@@ -30,8 +41,14 @@ pub(crate) struct ChildName(Child);
 
 pub(crate) struct Root;
 
+pub(crate) struct RootArguments {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) mesh: Option<MeshParts>,
+}
+
 pub(crate) struct RootState {
     shared: Arc<Shared>,
+    mesh: Option<MeshParts>,
     children: Vec<(ActorId, Child)>,
     restarts: Restarts,
 }
@@ -46,6 +63,23 @@ impl RootState {
             Child::Router => {
                 let desk = Arc::clone(&self.shared.desk);
                 Actor::spawn_linked(None, Router, desk, myself.get_cell()).await?.0.get_cell()
+            }
+            Child::Fleet => {
+                let shared = Arc::clone(&self.shared);
+                let (fleet, _) = Actor::spawn_linked(None, Fleet, shared, myself.get_cell()).await?;
+                self.shared.fleet_actor.store(Some(Arc::new(fleet.clone())));
+                fleet.get_cell()
+            }
+            Child::Links => {
+                let Some(parts) = self.mesh.clone() else { return Ok(()) };
+                let arguments = LinksArguments { shared: Arc::clone(&self.shared), parts };
+                let (links, _) = Actor::spawn_linked(None, Links, arguments, myself.get_cell()).await?;
+                self.shared.links_actor.store(Some(Arc::new(links.clone())));
+                links.get_cell()
+            }
+            Child::Reporter => {
+                let shared = Arc::clone(&self.shared);
+                Actor::spawn_linked(None, Reporter, shared, myself.get_cell()).await?.0.get_cell()
             }
             Child::Models => {
                 let (models, _) =
@@ -68,16 +102,18 @@ impl RootState {
 impl Actor for Root {
     type Msg = RootMessage;
     type State = RootState;
-    type Arguments = Arc<Shared>;
+    type Arguments = RootArguments;
 
     async fn pre_start(
         &self,
         myself: ActorRef<Self::Msg>,
-        shared: Self::Arguments,
+        arguments: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
+        let RootArguments { shared, mesh } = arguments;
         let restarts = Restarts::new(shared.restart_policy());
-        let mut state = RootState { shared, children: Vec::new(), restarts };
-        for child in [Child::Router, Child::Models, Child::Clients] {
+        let mut state = RootState { shared, mesh, children: Vec::new(), restarts };
+        crate::weights::scan(&state.shared);
+        for child in CHILDREN {
             state.spawn(&myself, child).await?;
         }
         Ok(state)

@@ -10,6 +10,7 @@ use crate::desk::Desk;
 
 const TICK: Duration = Duration::from_millis(250);
 
+#[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum RouterMessage {
     /// Time has passed.
     Tick,

@@ -5,29 +5,33 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use pomona_cluster::admission::Ticket;
+use pomona_cluster::admission::{Ask, Ticket};
+use pomona_cluster::affinity::Prefix;
 use pomona_cluster::ledger::Ledger;
-use pomona_cluster::turn::{Effect, End, Input, Turn as Machine};
+use pomona_cluster::turn::{Effect, End, Input, Outcome, Turn as Machine};
 use pomona_protocol::limits::REQUEST_FRAME_BYTES_MAX;
 use pomona_protocol::{Cause, FinishReason, Open, ReplicaId, TurnEvent, TurnRequest, Usage, encode_frame};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::attempt::{Attempt, Ended};
+use crate::attempt::{Attempt, Ended, Loss};
 use crate::desk::{Answer, Place};
-use crate::engine_link::EngineLink;
 use crate::observer::Observation;
 use crate::owned;
+use crate::route::Route;
 use crate::shared::Shared;
 
+#[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum TurnMessage {
     /// A place came free for a turn that waited.
-    Placed { attempt: u32, replica: ReplicaId, link: Arc<EngineLink> },
+    Placed { attempt: u32, replica: ReplicaId, route: Route },
     /// The turn's place in the queue changed.
     Queued { ahead: u32 },
     /// No place will come.
     Refused { attempt: u32, cause: Cause },
+    /// The place should be given up for another one.
+    Move { attempt: u32, cause: Cause },
     /// The attempt handed the ledger back.
     AttemptEnded(Box<Ended>),
     /// A pause before this attempt is over.
@@ -43,6 +47,8 @@ pub(crate) struct Turn;
 pub(crate) struct TurnArguments {
     pub(crate) shared: Arc<Shared>,
     pub(crate) request: TurnRequest,
+    /// Whose turn it is: the number of a client's key.
+    pub(crate) key: u64,
     pub(crate) sink: mpsc::Sender<TurnEvent>,
     /// Room for the terminal event, kept free from the first moment.
     pub(crate) terminal: mpsc::OwnedPermit<TurnEvent>,
@@ -59,7 +65,12 @@ pub(crate) struct TurnState {
     ledger: Option<Ledger>,
     token_at: Option<Instant>,
     place: Option<Place>,
-    placed: Option<Arc<EngineLink>>,
+    /// Where it runs, or ran last.
+    placed: Option<(ReplicaId, Route)>,
+    key: u64,
+    prefix: Prefix,
+    /// A replica was lost and no token has been shown since.
+    loss: Option<Loss>,
     finished: Option<TurnEvent>,
     running: Option<(Option<oneshot::Sender<()>>, AbortOnDropHandle<()>)>,
 }
@@ -68,7 +79,9 @@ impl TurnState {
     fn request(&mut self) -> (&mut u32, &mut TurnRequest) {
         match &mut self.open {
             Open::Turn { attempt, request } => (attempt, request),
-            Open::Watch => unreachable!("a turn opens streams for turns only"),
+            Open::Watch | Open::Attach { .. } | Open::Blob(_) => {
+                unreachable!("a turn opens streams for turns only")
+            }
         }
     }
 
@@ -80,15 +93,7 @@ impl TurnState {
     fn perform(&mut self, myself: &ActorRef<TurnMessage>, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Ask { attempt, avoid } => {
-                    let (_, request) = self.request();
-                    let ticket = Ticket { turn: request.turn, attempt };
-                    let model = request.model.clone();
-                    let desk = Arc::clone(&self.shared.desk);
-                    let answer = desk.ask(ticket, model, avoid, myself);
-                    self.place = Some(Place { ticket, desk });
-                    self.on_answer(myself, attempt, answer);
-                }
+                Effect::Ask { attempt, avoid, prefer } => self.ask(myself, attempt, avoid, prefer),
                 Effect::Leave { .. } => self.place = None,
                 Effect::Run { attempt, .. } => self.run(myself, attempt),
                 Effect::Stop => {
@@ -99,7 +104,9 @@ impl TurnState {
                 Effect::Pause { attempt, pause } => {
                     myself.send_after(pause, move || TurnMessage::PauseOver { attempt });
                 }
-                Effect::NoteRetry { cause, shown } => {
+                Effect::NoteRetry { cause, shown, lost_at } => {
+                    let first = self.loss.as_ref().map_or(lost_at, |loss| loss.at);
+                    self.loss = Some(Loss { cause: cause.code(), at: first });
                     let turn = self.request().1.turn;
                     tracing::info!(%turn, cause = cause.code(), shown, "turn goes on after a loss");
                     self.shared.observe(Observation::TurnRetried { cause: cause.code(), shown });
@@ -112,10 +119,35 @@ impl TurnState {
         }
     }
 
+    fn ask(
+        &mut self,
+        myself: &ActorRef<TurnMessage>,
+        attempt: u32,
+        avoid: Option<ReplicaId>,
+        prefer: Option<ReplicaId>,
+    ) {
+        let (_, request) = self.request();
+        let ticket = Ticket { turn: request.turn, attempt };
+        let ask = Ask {
+            avoid,
+            prefer,
+            key: self.key,
+            prefix: self.prefix.clone(),
+            resume_tokens: self.ledger.as_ref().map_or(0, Ledger::shown),
+            deadline: Some(self.machine.deadline()),
+            draw: getrandom::u64().unwrap_or_default(),
+            ..Ask::new(ticket, self.request().1.model.clone())
+        };
+        let desk = Arc::clone(&self.shared.desk);
+        let answer = desk.ask(ask, myself);
+        self.place = Some(Place { ticket, desk });
+        self.on_answer(myself, attempt, answer);
+    }
+
     fn on_answer(&mut self, myself: &ActorRef<TurnMessage>, attempt: u32, answer: Answer) {
         match answer {
-            Answer::Placed { replica, link } => {
-                self.placed = Some(link);
+            Answer::Placed { replica, route } => {
+                self.placed = Some((replica.clone(), route));
                 self.decide(myself, Input::Placed { attempt, replica });
             }
             Answer::Waits { ahead } => self.show_queued(ahead),
@@ -135,12 +167,14 @@ impl TurnState {
         let (number, request) = self.request();
         *number = attempt;
         request.resume = ledger.ids().to_vec();
+        let id = request.turn;
         let mut open = BytesMut::new();
         let (stop, stopped) = oneshot::channel();
         let deadline = self.machine.deadline();
         let run = Attempt::new(
             Arc::clone(&self.shared),
             myself.clone(),
+            id,
             attempt,
             ledger,
             self.sink.clone(),
@@ -148,12 +182,13 @@ impl TurnState {
             self.token_at,
             deadline,
         );
-        let Some(link) = self.placed.take() else { return };
+        let Some((replica, route)) = self.placed.clone() else { return };
+        let run = run.after(self.loss.take(), replica.node);
         if let Err(error) = encode_frame(&self.open, &mut open, REQUEST_FRAME_BYTES_MAX) {
             let cause = Cause::InvalidRequest { parameter: "input".to_owned(), message: error.to_string() };
             return run.refuse(cause);
         }
-        self.running = Some((Some(stop), owned::spawn(run.run(link, open, stopped))));
+        self.running = Some((Some(stop), owned::spawn(run.run(route, open, stopped))));
     }
 
     fn end(&mut self, end: End) {
@@ -210,19 +245,23 @@ impl Actor for Turn {
         myself: ActorRef<Self::Msg>,
         arguments: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        let TurnArguments { shared, request, sink, terminal } = arguments;
+        let TurnArguments { shared, request, key, sink, terminal } = arguments;
         let accepted_at = Instant::now();
         let (machine, effects) = Machine::start(shared.turn_limits(), accepted_at);
         shared.turns_active.send_modify(|turns| *turns += 1);
         shared.observe(Observation::TurnAccepted);
+        let ledger = Ledger::resumed(request.resume.clone());
         let mut state = TurnState {
+            key,
+            prefix: Prefix::of(&request.input),
+            loss: None,
             shared,
             machine,
             open: Open::Turn { attempt: 1, request: Box::new(request) },
             sink,
             terminal: Some(terminal),
             accepted_at,
-            ledger: Some(Ledger::default()),
+            ledger: Some(ledger),
             token_at: None,
             place: None,
             placed: None,
@@ -240,17 +279,23 @@ impl Actor for Turn {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            TurnMessage::Placed { attempt, replica, link } => {
-                state.placed = Some(link);
+            TurnMessage::Placed { attempt, replica, route } => {
+                state.placed = Some((replica.clone(), route));
                 state.decide(&myself, Input::Placed { attempt, replica });
             }
             TurnMessage::Queued { ahead } => state.show_queued(ahead),
             TurnMessage::Refused { attempt, cause } => {
                 state.decide(&myself, Input::Refused { attempt, cause })
             }
+            TurnMessage::Move { attempt, cause } => state.decide(&myself, Input::Move { attempt, cause }),
             TurnMessage::AttemptEnded(ended) => {
-                let Ended { attempt, ledger, token_at, outcome, finished } = *ended;
+                let Ended { attempt, ledger, token_at, loss, outcome, finished } = *ended;
+                state.loss = loss;
                 let shown = ledger.shown();
+                if let (Outcome::Finished, Some(place)) = (&outcome, &state.place) {
+                    state.prefix.push_answer_ids(ledger.ids());
+                    place.desk.answered(place.ticket, std::mem::take(&mut state.prefix));
+                }
                 state.running = None;
                 state.ledger = Some(ledger);
                 state.token_at = token_at;

@@ -1,0 +1,185 @@
+//! What members tell each other beside the streams of turns: the one actor of a process that other processes can
+//! reach. Everything here is idempotent or acknowledged, since a link may lose what it carried: reports and
+//! bulletins are whole and come again, commands are calls with a deadline.
+//!
+//! A cluster message does not say who sent it. So each carries the key that this side gave to one link alone, and
+//! what a member may say follows from that link's certificate.
+
+use std::sync::Arc;
+
+use pomona_protocol::join::GatewayAddresses;
+use pomona_protocol::{Cause, ModelId, NodeId, NodeReport, PeerRole};
+use ractor::{Actor, ActorProcessingErr, ActorRef, BytesConvertable, RpcReplyPort, pg};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::peers::Peer;
+use crate::shared::Shared;
+
+/// A value that travels as MessagePack with named fields, so that neighbouring versions understand each other.
+#[derive(Debug)]
+pub(crate) struct Rmp<T>(pub(crate) T);
+
+impl<T: Serialize + DeserializeOwned> BytesConvertable for Rmp<T> {
+    fn into_bytes(self) -> Vec<u8> {
+        rmp_serde::to_vec_named(&self.0).expect("invariant: control messages hold plain data")
+    }
+
+    /// The cluster layer catches this panic and drops the message, which is what is wanted of bytes that are none.
+    fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(
+            rmp_serde::from_slice(&bytes).expect("invariant: undecodable messages are dropped by the caller"),
+        )
+    }
+}
+
+/// What a gateway tells its members at every beat.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Bulletin {
+    /// Counts the bulletins of one link.
+    pub(crate) seq: u64,
+    /// Gateways of the cluster and where they are reached.
+    pub(crate) gateways: Vec<GatewayAddresses>,
+    /// All members that were removed, when the sender holds the authority.
+    pub(crate) revoked: Option<Vec<NodeId>>,
+    /// What the authority calls the receiver, when it says something.
+    pub(crate) name: Option<String>,
+}
+
+/// Where weights can be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WeightsSource {
+    pub(crate) node: NodeId,
+    /// Addresses that it takes links at, as `host:port`.
+    pub(crate) addresses: Vec<String>,
+}
+
+/// To have a replica.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LoadOrder {
+    pub(crate) model: ModelId,
+    /// Digest of its weights; empty when the receiver has them.
+    pub(crate) digest: String,
+    /// Where to take them from when they are not there.
+    pub(crate) sources: Vec<WeightsSource>,
+}
+
+/// An acknowledgement.
+pub(crate) type Answer<T> = Rmp<Result<T, Cause>>;
+
+/// Keys are `control_key`s of the receiver's side of a link.
+#[derive(ractor_cluster::RactorClusterMessage)]
+pub(crate) enum ControlMessage {
+    /// From a member to a gateway: how it is. Sent on change and at every beat.
+    Report(u64, Rmp<NodeReport>),
+    /// From a gateway to a member, at every beat.
+    Bulletin(u64, Rmp<Bulletin>),
+    /// From a gateway: have a replica of this model. Answered when the load has begun.
+    #[rpc]
+    Load(u64, Rmp<LoadOrder>, RpcReplyPort<Answer<()>>),
+    /// From a gateway: end the replica of this model.
+    #[rpc]
+    Unload(u64, Rmp<ModelId>, RpcReplyPort<Answer<()>>),
+    /// From a gateway: say in reports that this member is leaving, or that it stays.
+    #[rpc]
+    Drain(u64, bool, RpcReplyPort<Answer<()>>),
+    /// To the authority: sign this request again. Answered with the new certificate in DER.
+    #[rpc]
+    Renew(u64, Vec<u8>, RpcReplyPort<Answer<Vec<u8>>>),
+}
+
+/// The group by which a member's control actor is found.
+pub(crate) fn group(node: &NodeId) -> String {
+    format!("pomona/control/{node}")
+}
+
+/// Spawned and restarted by Links; lives as long as the process.
+pub(crate) struct Control;
+
+impl Actor for Control {
+    type Msg = ControlMessage;
+    type State = Arc<Shared>;
+    type Arguments = Arc<Shared>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        shared: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        pg::join(group(&shared.node), vec![myself.get_cell()]);
+        Ok(shared)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        shared: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ControlMessage::Report(key, Rmp(report)) => {
+                if let Some(peer) = known(shared, key, None) {
+                    shared.fleet_hears(&peer, report);
+                }
+            }
+            ControlMessage::Bulletin(key, Rmp(bulletin)) => {
+                if let Some(peer) = known(shared, key, Some(PeerRole::Gateway)) {
+                    shared.links_hear(&peer, bulletin);
+                }
+            }
+            ControlMessage::Load(key, Rmp(order), reply) => {
+                answer(shared, key, reply, |shared| shared.order_load(order));
+            }
+            ControlMessage::Unload(key, Rmp(model), reply) => {
+                answer(shared, key, reply, |shared| shared.order_unload(model));
+            }
+            ControlMessage::Drain(key, on, reply) => {
+                answer(shared, key, reply, |shared| {
+                    shared.set_node_draining(on);
+                    Ok(())
+                });
+            }
+            ControlMessage::Renew(key, request, reply) => {
+                let signed = match known(shared, key, None) {
+                    Some(peer) => shared.sign_again(&peer, &request),
+                    None => Err(not_allowed()),
+                };
+                let _ = reply.send(Rmp(signed));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The link that this key was given to, when its member has this role.
+fn known(shared: &Shared, key: u64, role: Option<PeerRole>) -> Option<Peer> {
+    let peer = shared.peers.by_key(key);
+    if peer.is_none() {
+        tracing::debug!("a control message came with a key of no open link");
+    }
+    peer.filter(|peer| {
+        let is_allowed = role.is_none_or(|role| role == peer.role);
+        if !is_allowed {
+            tracing::warn!(node = %peer.node, role = peer.role.as_str(), "a member said what only a gateway may say");
+        }
+        is_allowed
+    })
+}
+
+/// Does what a gateway asks, and tells it how that went.
+fn answer(
+    shared: &Arc<Shared>,
+    key: u64,
+    reply: RpcReplyPort<Answer<()>>,
+    order: impl FnOnce(&Arc<Shared>) -> Result<(), Cause>,
+) {
+    let result = match known(shared, key, Some(PeerRole::Gateway)) {
+        Some(_) => order(shared),
+        None => Err(not_allowed()),
+    };
+    let _ = reply.send(Rmp(result));
+}
+
+fn not_allowed() -> Cause {
+    Cause::Protocol { message: "a command for which this member's certificate is not made".to_owned() }
+}
