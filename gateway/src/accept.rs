@@ -1,4 +1,4 @@
-//! Connections: one task and one Client actor each, from `accept` to the last byte.
+//! Connections: one task and one Client actor each, from `accept` to the last byte, with or without TLS.
 //!
 //! [`crate::Gateway::serve`] runs [`run`]. Every task is owned by its JoinSet; when the shutdown token fires
 //! nothing new is accepted and running requests end, when the kill token fires what is left is dropped.
@@ -11,19 +11,23 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::IntoResponse;
+use hyper::StatusCode;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::errors::ApiError;
 use crate::guard::{self, Guard};
 use crate::stall::StallGuard;
-use crate::state::{Connection, Shared};
+use crate::state::{Connection, Ends, Shared};
+use crate::tls::Tls;
+use crate::tls::handshake::{self, Greeted};
 use crate::ws;
 
 /// Pause after a failed accept: descriptors are mostly what is missing, and trying at once would spin.
@@ -45,7 +49,6 @@ pub(crate) async fn run(
     kill: CancellationToken,
 ) -> usize {
     let mut connections = JoinSet::new();
-    let places = Arc::new(Semaphore::new(shared.limits.connections_max as usize));
     let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     loop {
         let accepted = tokio::select! {
@@ -61,12 +64,17 @@ pub(crate) async fn run(
                 continue;
             }
         };
-        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+        if let Ok(place) = Arc::clone(&shared.connections).try_acquire_owned() {
             connections.spawn(connection(Arc::clone(&shared), router.clone(), stream, peer, place));
+        } else if shared.tls.is_some() {
+            // Telling it would need the handshake that there is no room for.
+            tracing::debug!(%peer, "connection over the limit was closed");
         } else if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
-            let limit = shared.limits.connections_max;
-            let message = format!("{limit} connections are open already (limits.connections_max)");
-            connections.spawn(refuse(stream, ApiError::overloaded(&message), Some(place)));
+            let error = shared.too_many_connections();
+            connections.spawn(async move {
+                refuse(stream, error).await;
+                drop(place);
+            });
         }
     }
     drop(listener);
@@ -98,27 +106,80 @@ async fn connection(
         Ok(local) => local,
         Err(error) => return tracing::debug!(%peer, %error, "connection was gone at once"),
     };
-    let client = match shared.handle.connect().await {
-        Ok(client) => client,
-        Err(cause) => return refuse(stream, cause.into(), None).await,
-    };
-    let connection = Arc::new(Connection::new(client, peer, local));
-    let stalls = Duration::from_millis(shared.limits.stall_ms);
-    let stream = TokioIo::new(StallGuard::new(stream, stalls));
-    let guard = Guard { shared: Arc::clone(&shared), router, connection: Arc::clone(&connection) };
-    serve_http(&shared, &connection, stream, guard).await;
-    if let Some(upgrade) = connection.take_upgrade() {
-        ws::run(&shared, &connection, upgrade).await;
+    let ends = Ends { peer, local, is_encrypted: shared.tls.is_some() };
+    match &shared.tls {
+        None => {
+            let stalls = Duration::from_millis(shared.limits.stall_ms);
+            converse(&shared, router, StallGuard::new(stream, stalls), ends).await;
+        }
+        Some(tls) => {
+            if let Some(stream) = greeted(&shared, tls, stream, peer).await {
+                // It stays in its box: plain connections are not to pay for its size.
+                converse(&shared, router, stream, ends).await;
+            }
+        }
     }
     drop(place);
 }
 
-async fn serve_http(
+/// The stream within TLS; `None` when there is nobody to talk to.
+async fn greeted(
     shared: &Shared,
-    connection: &Connection,
-    stream: TokioIo<StallGuard<TcpStream>>,
-    guard: Guard,
-) {
+    tls: &Tls,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> Option<Box<TlsStream<StallGuard<TcpStream>>>> {
+    let within = Duration::from_millis(shared.limits.header_read_ms);
+    let deadline = tokio::time::Instant::now() + within;
+    let outcome = match tokio::time::timeout_at(deadline, handshake::begins_tls(&stream)).await {
+        Ok(Ok(true)) => {
+            let stream = StallGuard::new(stream, Duration::from_millis(shared.limits.stall_ms));
+            match tokio::time::timeout_at(deadline, Box::pin(tls.greet(stream))).await {
+                Ok(Ok(Greeted::Http(stream))) => {
+                    shared.metrics.handshake_ended("done");
+                    return Some(stream);
+                }
+                Ok(Ok(Greeted::Checked)) => "acme",
+                Ok(Err(error)) => {
+                    tracing::debug!(%peer, %error, "handshake failed");
+                    "failed"
+                }
+                Err(_) => "too_slow",
+            }
+        }
+        Ok(Ok(false)) => {
+            let message = "this port speaks https; put https:// in front of its address";
+            refuse(stream, ApiError::new(StatusCode::BAD_REQUEST, "https_expected", message)).await;
+            "plain_http"
+        }
+        Ok(Err(_)) => "failed",
+        Err(_) => "too_slow",
+    };
+    shared.metrics.handshake_ended(outcome);
+    None
+}
+
+/// Everything that is said over a stream, until it ends.
+async fn converse<S>(shared: &Arc<Shared>, router: Router, stream: S, ends: Ends)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let client = match shared.handle.connect().await {
+        Ok(client) => client,
+        Err(cause) => return refuse(stream, cause.into()).await,
+    };
+    let connection = Arc::new(Connection::new(client, ends));
+    let guard = Guard { shared: Arc::clone(shared), router, connection: Arc::clone(&connection) };
+    serve_http(shared, &connection, TokioIo::new(stream), guard).await;
+    if let Some(upgrade) = connection.take_upgrade() {
+        ws::run(shared, &connection, upgrade).await;
+    }
+}
+
+async fn serve_http<S>(shared: &Shared, connection: &Connection, stream: TokioIo<S>, guard: Guard)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let builder = http_builder(shared);
     let service = service_fn(move |request| guard::serve(guard.clone(), request));
     let mut http = pin!(builder.serve_connection_with_upgrades(stream, service));
@@ -130,7 +191,7 @@ async fn serve_http(
         tokio::select! {
             served = http.as_mut() => {
                 if let Err(error) = served {
-                    tracing::debug!(peer = %connection.peer, %error, "connection ended");
+                    tracing::debug!(peer = %connection.ends.peer, %error, "connection ended");
                 }
                 return;
             }
@@ -141,7 +202,7 @@ async fn serve_http(
             () = silent.as_mut(), if !was_checked => {
                 was_checked = true;
                 if !connection.has_asked() {
-                    return tracing::debug!(peer = %connection.peer, "connection sent no request in time");
+                    return tracing::debug!(peer = %connection.ends.peer, "connection sent no request in time");
                 }
             }
         }
@@ -166,11 +227,12 @@ fn http_builder(shared: &Shared) -> auto::Builder<TokioExecutor> {
 }
 
 /// Tells a client why it is not served, without reading what it asks.
-async fn refuse(mut stream: TcpStream, error: ApiError, _place: Option<OwnedSemaphorePermit>) {
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, error: ApiError) {
     let body = error.to_json();
     let response = error.into_response();
+    let retry = if response.status() == StatusCode::BAD_REQUEST { "" } else { "retry-after: 1\r\n" };
     let head = format!(
-        "HTTP/1.1 {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{retry}connection: close\r\n\r\n",
         response.status(),
         body.len()
     );

@@ -6,35 +6,34 @@ use hyper::Request;
 use hyper::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 
 use crate::errors::ApiError;
-use crate::keys::KeyRing;
+use crate::keys::{KeyId, KeyRing};
 use crate::routes::Access;
 
 /// Browsers cannot set headers on a WebSocket, so the key may come as an offered subprotocol.
 pub(crate) const BEARER_PROTOCOL: &str = "pomona.bearer.";
 
-/// Lets a request through or says what it lacks.
+/// Lets a request through, with the key that it showed if it had to, or says what it lacks.
 pub(crate) fn check<B>(
     keys: &KeyRing,
     access: Access,
     is_from_loopback: bool,
     request: &Request<B>,
-) -> Result<(), ApiError> {
+) -> Result<Option<KeyId>, ApiError> {
     match access {
-        Access::Open => Ok(()),
-        Access::KeyUnlessLoopback if is_from_loopback => Ok(()),
-        Access::Key | Access::KeyUnlessLoopback => check_key(keys, presented(request)),
-        Access::KeyOrProtocol => check_key(keys, presented(request).or_else(|| offered(request))),
+        Access::Open => Ok(None),
+        Access::KeyUnlessLoopback if is_from_loopback => Ok(None),
+        Access::Key | Access::KeyUnlessLoopback => check_key(keys, presented(request)).map(Some),
+        Access::KeyOrProtocol => check_key(keys, presented(request).or_else(|| offered(request))).map(Some),
     }
 }
 
-fn check_key(keys: &KeyRing, key: Option<&[u8]>) -> Result<(), ApiError> {
-    match key {
-        None => Err(ApiError::unauthorized(
+fn check_key(keys: &KeyRing, key: Option<&[u8]>) -> Result<KeyId, ApiError> {
+    let Some(key) = key else {
+        return Err(ApiError::unauthorized(
             "no API key; send it as `Authorization: Bearer …` (the local one stands in the file that `pomona up` names)",
-        )),
-        Some(key) if keys.opens(key) => Ok(()),
-        Some(_) => Err(ApiError::unauthorized("this API key is not valid here")),
-    }
+        ));
+    };
+    keys.find(key).ok_or_else(|| ApiError::unauthorized("this API key is not valid here"))
 }
 
 /// The key of `Authorization: Bearer`, else of `x-api-key`.
@@ -66,7 +65,9 @@ mod tests {
             request = request.header(*name, *value);
         }
         let request = request.body(()).unwrap();
-        check(&KeyRing::of(&["pom_a"]), access, is_from_loopback, &request).map_err(|error| error.code())
+        check(&KeyRing::of(&["pom_a"]), access, is_from_loopback, &request)
+            .map(drop)
+            .map_err(|error| error.code())
     }
 
     #[test]

@@ -24,13 +24,13 @@ pub(crate) struct ApiError {
 }
 
 /// A header that tells a client what to do instead.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Hint {
     None,
     /// Come back after this many seconds.
     RetryAfter(u32),
     /// Use one of these methods.
-    Allow(&'static str),
+    Allow(String),
     /// Bring a key.
     Bearer,
 }
@@ -80,7 +80,7 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message).retry_after(1)
     }
 
-    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
+    pub(crate) fn method_not_allowed(allow: String) -> Self {
         let message = format!("this route takes {allow}");
         let mut error = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
         error.hint = Hint::Allow(allow);
@@ -136,7 +136,8 @@ fn kind_of(status: StatusCode) -> &'static str {
 /// The one table from causes to statuses.
 pub(crate) fn status_of(cause: &Cause) -> StatusCode {
     match cause {
-        Cause::UnknownModel { .. } => StatusCode::NOT_FOUND,
+        Cause::UnknownModel { .. } | Cause::UnknownNode { .. } => StatusCode::NOT_FOUND,
+        Cause::NotAHost { .. } | Cause::NotTheAuthority { .. } => StatusCode::CONFLICT,
         Cause::InvalidRequest { .. }
         | Cause::ContextExceeded { .. }
         | Cause::Template { .. }
@@ -147,6 +148,10 @@ pub(crate) fn status_of(cause: &Cause) -> StatusCode {
         | Cause::EngineLost { .. }
         | Cause::EngineStalled { .. }
         | Cause::AttemptsExhausted { .. }
+        | Cause::LinkLost { .. }
+        | Cause::NodeSuspect { .. }
+        | Cause::NodeDraining { .. }
+        | Cause::TurnNotHeld
         | Cause::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
         Cause::Cancelled => {
             StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::REQUEST_TIMEOUT)
@@ -167,8 +172,15 @@ impl From<Cause> for ApiError {
             | Cause::ModelUnavailable { .. }
             | Cause::EngineLost { .. }
             | Cause::EngineStalled { .. }
+            | Cause::LinkLost { .. }
+            | Cause::NodeSuspect { .. }
+            | Cause::NodeDraining { .. }
+            | Cause::TurnNotHeld
             | Cause::AttemptsExhausted { .. } => error.retry_after(1),
             Cause::Template { .. }
+            | Cause::UnknownNode { .. }
+            | Cause::NotAHost { .. }
+            | Cause::NotTheAuthority { .. }
             | Cause::DeadlineExceeded { .. }
             | Cause::Protocol { .. }
             | Cause::KvExhausted { .. }
@@ -187,7 +199,11 @@ impl IntoResponse for ApiError {
         match self.hint {
             Hint::None => {}
             Hint::RetryAfter(seconds) => drop(headers.insert(RETRY_AFTER, HeaderValue::from(seconds))),
-            Hint::Allow(methods) => drop(headers.insert(ALLOW, HeaderValue::from_static(methods))),
+            Hint::Allow(methods) => {
+                if let Ok(methods) = HeaderValue::try_from(methods) {
+                    headers.insert(ALLOW, methods);
+                }
+            }
             Hint::Bearer => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
         }
         response

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use axum::Router;
+use hyper::header::HeaderValue;
 use pomona_actors::Handle;
 use pomona_config::{ApiConfig, GatewayConfig, LimitsConfig};
 use tokio::net::TcpListener;
@@ -13,10 +15,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::hosts::HostPolicy;
+use crate::http_service::HttpService;
 use crate::keys::KeyRing;
 use crate::metrics::Metrics;
 use crate::state::Shared;
+use crate::tls::{ServerCertificate, Tls, TlsError, TlsSource};
 use crate::{accept, routes};
+
+/// Seconds for which a client may remember that HTTP/3 is served: a day, as most servers say.
+const HTTP3_OFFER_S: u32 = 86_400;
 
 /// What a gateway is built from.
 pub struct GatewayParts {
@@ -34,6 +41,10 @@ pub struct GatewayParts {
     pub metrics: Arc<Metrics>,
     /// Version of the program.
     pub version: String,
+    /// How the port is encrypted.
+    pub tls: TlsSource,
+    /// Fires when nothing new is to be accepted any more and running requests are to end.
+    pub shutdown: CancellationToken,
 }
 
 /// Why no port could be opened.
@@ -41,12 +52,15 @@ pub struct GatewayParts {
 pub enum BindError {
     /// The address is reachable from outside, and nothing is encrypted.
     #[error(
-        "gateway.bind = {bind} can be reached from other machines, and the API is not encrypted yet; set gateway.insecure (--insecure) on a network you trust, or bind to 127.0.0.1"
+        "gateway.bind = {bind} can be reached from other machines, and tls.mode is off; set tls.mode to authority, files or acme, or gateway.insecure (--insecure) on a network you trust, or bind to 127.0.0.1"
     )]
     Insecure {
         /// The address.
         bind: IpAddr,
     },
+    /// The port was to be encrypted and cannot be.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The port and all its fallbacks are in use.
     #[error("{}", taken_message(*.bind, *.port, *.fallback))]
     PortTaken {
@@ -87,36 +101,43 @@ pub struct Gateway {
     listener: TcpListener,
     local_addr: SocketAddr,
     fell_back_from: Option<u16>,
-    /// Its shutdown token is put in place by [`Gateway::serve`].
-    shared: Shared,
+    shared: Arc<Shared>,
+    router: Router,
 }
 
 impl Gateway {
-    /// Opens the port: the configured one, else the first free one of the fallback range.
+    /// Opens the port and builds a gateway behind it.
     pub async fn bind(parts: GatewayParts) -> Result<Self, BindError> {
-        let GatewayParts { gateway, api, limits, keys, handle, metrics, version } = parts;
-        if !gateway.bind.is_loopback() && !gateway.insecure {
+        let door = Door::open(&parts.gateway).await?;
+        Self::behind(door, parts)
+    }
+
+    /// Reads the certificate and builds a gateway behind a port that is open already.
+    pub fn behind(door: Door, parts: GatewayParts) -> Result<Self, BindError> {
+        let GatewayParts { gateway, api, limits, keys, handle, metrics, version, tls, shutdown } = parts;
+        let tls = Tls::new(tls)?;
+        if tls.is_none() && !gateway.bind.is_loopback() && !gateway.insecure {
             return Err(BindError::Insecure { bind: gateway.bind });
         }
-        let (listener, fell_back_from) = listen(&gateway).await?;
-        let local_addr = listener.local_addr().map_err(|source| BindError::Io {
-            address: SocketAddr::new(gateway.bind, gateway.port),
-            source,
-        })?;
-        let shared = Shared {
+        let Door { listener, local_addr, fell_back_from } = door;
+        let shared = Arc::new(Shared {
             requests: Arc::new(Semaphore::new(limits.requests_max as usize)),
-            hosts: HostPolicy::new(&gateway),
+            connections: Arc::new(Semaphore::new(limits.connections_max as usize)),
+            hosts: HostPolicy::new(&gateway, tls.as_ref().map(Tls::names).unwrap_or_default()),
             fingerprint: format!("pomona-{version}"),
             started_unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
-            shutdown: CancellationToken::new(),
+            alt_svc: OnceLock::new(),
+            tls,
+            shutdown,
             api,
             limits,
             keys,
             handle,
             metrics,
             version,
-        };
-        Ok(Self { listener, local_addr, fell_back_from, shared })
+        });
+        let router = routes::router(Arc::clone(&shared));
+        Ok(Self { listener, local_addr, fell_back_from, shared, router })
     }
 
     /// Where it listens.
@@ -129,17 +150,68 @@ impl Gateway {
         self.fell_back_from
     }
 
-    /// Serves until `shutdown` fires; then accepts nothing new, lets running requests end, and returns when
+    /// Whether clients speak HTTPS.
+    pub fn is_encrypted(&self) -> bool {
+        self.shared.tls.is_some()
+    }
+
+    /// The certificate that clients are shown, for whoever serves HTTP/3; it stays the same object when it is renewed.
+    /// Under ACME it may be empty still.
+    pub fn certificate(&self) -> Option<Arc<ServerCertificate>> {
+        self.shared.tls.as_ref().map(|tls| Arc::clone(tls.certificate()))
+    }
+
+    /// What answers the requests of HTTP/3 connections.
+    pub fn http_service(&self) -> HttpService {
+        HttpService::new(Arc::clone(&self.shared), self.router.clone())
+    }
+
+    /// Tells clients on encrypted connections that HTTP/3 is served on this UDP port. Counts once.
+    pub fn offer_http3(&self, port: u16) {
+        if let Ok(value) = HeaderValue::try_from(format!("h3=\":{port}\"; ma={HTTP3_OFFER_S}")) {
+            self.shared.alt_svc.get_or_init(|| value);
+        }
+    }
+
+    /// Serves until the shutdown token fires; then accepts nothing new, lets running requests end, and returns when
     /// all connections are done or when `kill` fires.
-    pub async fn serve(self, shutdown: CancellationToken, kill: CancellationToken) -> Served {
-        let shared = Arc::new(Shared { shutdown, ..self.shared });
-        let metrics = Arc::clone(&shared.metrics);
+    pub async fn serve(self, kill: CancellationToken) -> Served {
+        let Self { listener, shared, router, .. } = self;
         let mut helpers = JoinSet::new();
+        let metrics = Arc::clone(&shared.metrics);
         helpers.spawn(async move { metrics.watch_lag().await });
-        let router = routes::router(Arc::clone(&shared));
-        let connections_cut = accept::run(self.listener, shared, router, kill).await;
+        let kept = Arc::clone(&shared);
+        helpers.spawn(async move {
+            if let Some(tls) = &kept.tls {
+                tls.keep().await;
+            }
+        });
+        let connections_cut = accept::run(listener, shared, router, kill).await;
         helpers.shutdown().await;
         Served { connections_cut }
+    }
+}
+
+/// An open port that nobody answers on yet. Connections wait in the system's queue.
+pub struct Door {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    fell_back_from: Option<u16>,
+}
+
+impl Door {
+    /// Opens the configured port, else the first free one of the fallback range.
+    pub async fn open(config: &GatewayConfig) -> Result<Self, BindError> {
+        let (listener, fell_back_from) = listen(config).await?;
+        let local_addr = listener
+            .local_addr()
+            .map_err(|source| BindError::Io { address: SocketAddr::new(config.bind, config.port), source })?;
+        Ok(Self { listener, local_addr, fell_back_from })
+    }
+
+    /// Where it is.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
     }
 }
 
@@ -187,5 +259,13 @@ mod tests {
         assert_eq!((listener.local_addr().unwrap().port(), from), (free, Some(taken)));
         let message = listen(&config(taken, taken, taken)).await.unwrap_err().to_string();
         assert!(message.contains(&taken.to_string()) && message.contains("--port"), "{message}");
+    }
+
+    #[test]
+    fn an_open_port_is_refused_with_every_remedy() {
+        let message = BindError::Insecure { bind: IpAddr::from([0, 0, 0, 0]) }.to_string();
+        for remedy in ["tls.mode", "--insecure", "127.0.0.1"] {
+            assert!(message.contains(remedy), "{message}");
+        }
     }
 }

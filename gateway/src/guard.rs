@@ -1,5 +1,6 @@
 //! What happens to every request, in order: host, origin, method, key, place; then the route's handler; then
-//! CORS, metrics and the log. [`crate::accept`] calls [`serve`] for each request of a connection.
+//! CORS, metrics and the log. [`crate::accept`] calls [`serve`] for each request of a TCP connection,
+//! [`crate::HttpConnection`] for each of a QUIC connection.
 //!
 //! One function instead of a stack of layers: nothing is boxed that the handler does not need, and the order
 //! can be read.
@@ -9,12 +10,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
+use axum::{BoxError, Router};
+use bytes::Bytes;
 use futures::FutureExt;
-use hyper::body::Incoming;
-use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderValue};
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, ALT_SVC, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use tower::Service;
 
@@ -40,7 +41,11 @@ enum Passed {
 }
 
 /// Answers one request.
-pub(crate) async fn serve(guard: Guard, request: Request<Incoming>) -> Result<Response, Infallible> {
+pub(crate) async fn serve<B>(guard: Guard, request: Request<B>) -> Result<Response, Infallible>
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     let started = Instant::now();
     let Guard { shared, mut router, connection } = guard;
     connection.asked();
@@ -58,6 +63,11 @@ pub(crate) async fn serve(guard: Guard, request: Request<Incoming>) -> Result<Re
     };
     if let Some(origin) = granted {
         hosts::grant(response.headers_mut(), origin);
+    }
+    if connection.ends.is_encrypted
+        && let Some(elsewhere) = shared.alt_svc.get()
+    {
+        response.headers_mut().insert(ALT_SVC, elsewhere.clone());
     }
     let label = route.map_or(UNKNOWN_ROUTE, |route| route.template);
     shared.metrics.request_ended(label, response.status().as_str());
@@ -78,28 +88,22 @@ fn pass(
     route: Option<&Route>,
     granted: &mut Option<HeaderValue>,
 ) -> Result<Passed, ApiError> {
-    shared.hosts.check_host(request, connection.local)?;
+    shared.hosts.check_host(request, connection.ends.local)?;
     *granted = shared.hosts.check_origin(request)?;
     let Some(route) = route else { return Ok(Passed::Handler) };
     if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         return Ok(Passed::Preflight);
     }
-    check_method(route, request.method())?;
-    let is_from_loopback = connection.peer.ip().to_canonical().is_loopback();
-    auth::check(&shared.keys, route.access, is_from_loopback, request)?;
+    if !route.takes(request.method()) {
+        return Err(ApiError::method_not_allowed(route.allowed()));
+    }
+    let is_from_loopback = connection.ends.peer.ip().to_canonical().is_loopback();
+    let key = auth::check(&shared.keys, route.access, is_from_loopback, request)?;
     if route.takes_permit {
-        request.extensions_mut().insert(shared.permit()?);
+        request.extensions_mut().insert(shared.permit(key)?);
     }
     request.extensions_mut().insert(Arc::clone(connection));
     Ok(Passed::Handler)
-}
-
-fn check_method(route: &Route, method: &Method) -> Result<(), ApiError> {
-    let is_head_of_get = method == Method::HEAD && route.method == Method::GET;
-    if *method == route.method || is_head_of_get {
-        return Ok(());
-    }
-    Err(ApiError::method_not_allowed(if route.method == Method::GET { "GET, HEAD" } else { "POST" }))
 }
 
 fn preflight() -> Response {

@@ -20,11 +20,12 @@ pub(crate) struct HostPolicy {
 }
 
 impl HostPolicy {
-    pub(crate) fn new(config: &GatewayConfig) -> Self {
-        let lower = |texts: &[String]| texts.iter().map(|text| text.to_ascii_lowercase()).collect();
+    /// `own_names` are those of our certificate: whoever could point them elsewhere could not show it.
+    pub(crate) fn new(config: &GatewayConfig, own_names: Vec<String>) -> Self {
+        let lower = |texts: &[String]| texts.iter().map(|text| text.to_ascii_lowercase()).collect::<Vec<_>>();
         Self {
             bind: config.bind,
-            hosts: lower(&config.allowed_hosts),
+            hosts: [lower(&config.allowed_hosts), own_names].concat(),
             origins: lower(&config.allowed_origins),
         }
     }
@@ -108,7 +109,7 @@ pub(crate) fn grant_preflight(headers: &mut HeaderMap) {
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
     headers.insert(
         ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("authorization, content-type, x-api-key"),
+        HeaderValue::from_static("authorization, content-type, x-api-key, x-pomona-events"),
     );
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
 }
@@ -118,11 +119,12 @@ mod tests {
     use super::*;
 
     fn policy() -> HostPolicy {
-        HostPolicy::new(&GatewayConfig {
+        let config = GatewayConfig {
             allowed_hosts: vec!["Orchard.local".into()],
             allowed_origins: vec!["https://chat.example".into()],
             ..GatewayConfig::default()
-        })
+        };
+        HostPolicy::new(&config, vec!["certified.example".into()])
     }
 
     fn request(host: &str, origin: Option<&str>) -> Request<()> {
@@ -148,6 +150,7 @@ mod tests {
             ("[::ffff:127.0.0.1]:9999", true),
             ("192.168.1.7:9999", true),
             ("orchard.local:9999", true),
+            ("certified.example", true),
             ("192.168.1.8:9999", false),
             ("evil.example", false),
             ("localhost.evil.example", false),

@@ -66,6 +66,11 @@ pub enum KeyError {
     Random(String),
 }
 
+/// Names a key without showing anything of it: the first eight bytes of its SHA-256. Stable over restarts and the same
+/// on every gateway, so that fairness between keys can go by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyId(pub u64);
+
 /// The keys that open the API, as SHA-256 hashes.
 #[derive(Clone)]
 pub struct KeyRing {
@@ -96,11 +101,12 @@ impl KeyRing {
         self.created
     }
 
-    /// Whether `key` is one of the ring. Takes the same time whatever the key is.
-    pub fn opens(&self, key: &[u8]) -> bool {
+    /// The id of `key` when it is one of the ring. Takes the same time whatever the key is.
+    pub fn find(&self, key: &[u8]) -> Option<KeyId> {
         let presented = hash(key);
         let known = self.hashes.iter().fold(Choice::from(0), |known, hash| known | hash.ct_eq(&presented));
-        known.into()
+        let [first, ..] = presented.as_chunks::<8>().0 else { return None };
+        bool::from(known).then_some(KeyId(u64::from_be_bytes(*first)))
     }
 }
 
@@ -226,10 +232,12 @@ mod tests {
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
         let key = read_key(&path);
         assert_eq!(key.len(), 51);
-        assert!(ring.opens(key.as_bytes()));
-        assert!(!ring.opens(b"") && !ring.opens(&key.as_bytes()[1..]));
+        let id = ring.find(key.as_bytes());
+        assert!(id.is_some());
+        assert!(ring.find(b"").is_none() && ring.find(&key.as_bytes()[1..]).is_none());
         let again = KeyRing::load_or_create(&path).unwrap();
-        assert!(!again.was_created() && again.opens(key.as_bytes()));
+        assert!(!again.was_created());
+        assert_eq!(again.find(key.as_bytes()), id, "its id outlives the process");
     }
 
     #[test]
@@ -241,7 +249,7 @@ mod tests {
             racers.into_iter().map(|racer| racer.join().unwrap().unwrap()).collect()
         });
         let key = read_key(&path);
-        assert!(rings.iter().all(|ring| ring.opens(key.as_bytes())));
+        assert!(rings.iter().all(|ring| ring.find(key.as_bytes()).is_some()));
         assert_eq!(rings.iter().filter(|ring| ring.was_created()).count(), 1);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
     }

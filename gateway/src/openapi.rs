@@ -24,6 +24,17 @@ use crate::state::Shared;
         crate::admin::readyz,
         crate::admin::metrics,
         crate::admin::status,
+        crate::admin::tokens::list,
+        crate::admin::tokens::create,
+        crate::admin::tokens::revoke,
+        crate::admin::nodes::list,
+        crate::admin::nodes::one,
+        crate::admin::nodes::remove,
+        crate::admin::nodes::drain,
+        crate::admin::nodes::undrain,
+        crate::admin::nodes::rename,
+        crate::admin::loading::load,
+        crate::admin::loading::unload,
         document,
         crate::page::html,
         crate::page::script,
@@ -66,13 +77,16 @@ mod tests {
         let document: serde_json::Value = serde_json::from_str(&DOCUMENT.to_json().unwrap()).unwrap();
         assert_eq!(document["components"]["securitySchemes"]["key"]["scheme"], "bearer");
         for route in ROUTES {
-            let method = route.method.as_str().to_lowercase();
-            let operation = &document["paths"][route.template][&method];
-            assert!(operation.is_object(), "{} is not described", route.template);
-            let is_open = operation["security"].is_null();
-            assert_eq!(is_open, route.access == Access::Open, "{}", route.template);
+            for endpoint in route.endpoints {
+                let method = endpoint.method.as_str().to_lowercase();
+                let operation = &document["paths"][route.template][&method];
+                assert!(operation.is_object(), "{method} {} is not described", route.template);
+                let is_open = operation["security"].is_null();
+                assert_eq!(is_open, route.access == Access::Open, "{}", route.template);
+            }
         }
-        let described = document["paths"].as_object().unwrap().len();
-        assert_eq!(described, ROUTES.len());
+        let methods = |path: &serde_json::Value| path.as_object().unwrap().len();
+        let described: usize = document["paths"].as_object().unwrap().values().map(methods).sum();
+        assert_eq!(described, ROUTES.iter().map(|route| route.endpoints.len()).sum::<usize>());
     }
 }

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use hyper::{Method, Uri};
 
+use crate::admin::{loading, nodes, tokens};
 use crate::errors::ApiError;
 use crate::openai::{chat, completions, models};
 use crate::state::Shared;
@@ -27,15 +28,45 @@ pub(crate) enum Access {
 
 /// A path of the server.
 pub(crate) struct Route {
-    /// Path as axum writes it, and the label of its metrics.
+    /// Path as axum writes it, with at most one `{id}`, and the label of its metrics.
     pub(crate) template: &'static str,
-    /// Who may call it.
+    /// Who may call it, whatever the method.
     pub(crate) access: Access,
-    /// Its only method.
-    pub(crate) method: Method,
     /// Whether it works on turns and so takes a place under `limits.requests_max`.
     pub(crate) takes_permit: bool,
+    /// What it does, by method.
+    pub(crate) endpoints: &'static [Endpoint],
+}
+
+/// One method of a path.
+pub(crate) struct Endpoint {
+    /// The method.
+    pub(crate) method: Method,
     handler: fn() -> MethodRouter<Arc<Shared>>,
+}
+
+impl Route {
+    /// Whether it has this method; HEAD is a GET without its body.
+    pub(crate) fn takes(&self, method: &Method) -> bool {
+        let asked = if *method == Method::HEAD { &Method::GET } else { method };
+        self.endpoints.iter().any(|endpoint| endpoint.method == *asked)
+    }
+
+    /// Its methods, as the `Allow` header lists them.
+    pub(crate) fn allowed(&self) -> String {
+        let names = self.endpoints.iter().map(|endpoint| match endpoint.method {
+            Method::GET => "GET, HEAD",
+            _ => endpoint.method.as_str(),
+        });
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    fn is_at(&self, path: &str) -> bool {
+        let Some((before, rest)) = self.template.split_once('{') else { return self.template == path };
+        let after = rest.split_once('}').map_or("", |(_, after)| after);
+        let id = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        id.is_some_and(|id| !id.is_empty() && !id.contains('/'))
+    }
 }
 
 /// Label of requests to paths that do not exist.
@@ -53,6 +84,15 @@ pub(crate) const ROUTE_LABELS: &[&str] = &[
     "/metrics",
     "/openapi.json",
     "/admin/status",
+    "/admin/tokens",
+    "/admin/tokens/{id}",
+    "/admin/nodes",
+    "/admin/nodes/{id}",
+    "/admin/nodes/{id}/drain",
+    "/admin/nodes/{id}/undrain",
+    "/admin/nodes/{id}/rename",
+    "/admin/models/{id}/load",
+    "/admin/models/{id}/unload",
     "/",
     "/page.js",
     "/page.css",
@@ -60,51 +100,61 @@ pub(crate) const ROUTE_LABELS: &[&str] = &[
 ];
 
 macro_rules! route {
-    ($method:ident $template:literal, $access:ident, $handler:expr) => {
-        route!($method $template, $access, $handler, false)
+    ($template:literal, $access:ident, $($method:ident $handler:expr),+) => {
+        route!(@ $template, $access, false, $($method $handler),+)
     };
-    ($method:ident $template:literal, $access:ident, $handler:expr, $takes_permit:literal) => {
+    ($template:literal, $access:ident with permit, $($method:ident $handler:expr),+) => {
+        route!(@ $template, $access, true, $($method $handler),+)
+    };
+    (@ $template:literal, $access:ident, $takes_permit:literal, $($method:ident $handler:expr),+) => {
         Route {
             template: $template,
             access: Access::$access,
-            method: Method::$method,
             takes_permit: $takes_permit,
-            handler: || route!(@$method)($handler),
+            endpoints: &[$(Endpoint { method: Method::$method, handler: || route!(@$method)($handler) }),+],
         }
     };
     (@GET) => { get };
     (@POST) => { post };
+    (@DELETE) => { delete };
 }
 
 /// Every route, the busiest first.
 pub(crate) static ROUTES: &[Route] = &[
-    route!(POST "/v1/chat/completions", Key, chat::create, true),
-    route!(POST "/v1/completions", Key, completions::create, true),
-    route!(GET "/v1/chat/stream", KeyOrProtocol, ws::open, true),
-    route!(GET "/v1/models", Key, models::list),
-    route!(GET "/v1/models/{id}", Key, models::one),
-    route!(GET "/healthz", Open, admin::healthz),
-    route!(GET "/readyz", Open, admin::readyz),
-    route!(GET "/metrics", KeyUnlessLoopback, admin::metrics),
-    route!(GET "/openapi.json", Open, openapi::document),
-    route!(GET "/admin/status", Key, admin::status),
-    route!(GET "/", Open, page::html),
-    route!(GET "/page.js", Open, page::script),
-    route!(GET "/page.css", Open, page::style),
+    route!("/v1/chat/completions", Key with permit, POST chat::create),
+    route!("/v1/completions", Key with permit, POST completions::create),
+    route!("/v1/chat/stream", KeyOrProtocol with permit, GET ws::open),
+    route!("/v1/models", Key, GET models::list),
+    route!("/v1/models/{id}", Key, GET models::one),
+    route!("/healthz", Open, GET admin::healthz),
+    route!("/readyz", Open, GET admin::readyz),
+    route!("/metrics", KeyUnlessLoopback, GET admin::metrics),
+    route!("/openapi.json", Open, GET openapi::document),
+    route!("/admin/status", Key, GET admin::status),
+    route!("/admin/tokens", Key, GET tokens::list, POST tokens::create),
+    route!("/admin/tokens/{id}", Key, DELETE tokens::revoke),
+    route!("/admin/nodes", Key, GET nodes::list),
+    route!("/admin/nodes/{id}", Key, GET nodes::one, DELETE nodes::remove),
+    route!("/admin/nodes/{id}/drain", Key, POST nodes::drain),
+    route!("/admin/nodes/{id}/undrain", Key, POST nodes::undrain),
+    route!("/admin/nodes/{id}/rename", Key, POST nodes::rename),
+    route!("/admin/models/{id}/load", Key, POST loading::load),
+    route!("/admin/models/{id}/unload", Key, POST loading::unload),
+    route!("/", Open, GET page::html),
+    route!("/page.js", Open, GET page::script),
+    route!("/page.css", Open, GET page::style),
 ];
 
 /// The route of a path, whatever the method.
 pub(crate) fn find(path: &str) -> Option<&'static Route> {
-    ROUTES.iter().find(|route| match route.template.split_once('{') {
-        None => route.template == path,
-        Some((before, _)) => path.strip_prefix(before).is_some_and(|id| !id.is_empty() && !id.contains('/')),
-    })
+    ROUTES.iter().find(|route| route.is_at(path))
 }
 
 /// The router of the whole table.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    let router =
-        ROUTES.iter().fold(Router::new(), |router, route| router.route(route.template, (route.handler)()));
+    let endpoints = ROUTES.iter().flat_map(|route| route.endpoints.iter().map(move |each| (route, each)));
+    let router = endpoints
+        .fold(Router::new(), |router, (route, endpoint)| router.route(route.template, (endpoint.handler)()));
     router.fallback(not_found).with_state(shared)
 }
 
@@ -131,8 +181,41 @@ mod tests {
         for route in ROUTES {
             assert_eq!(template(&route.template.replace("{id}", "sprout")), Some(route.template));
         }
-        for path in ["", "/v1", "/v1/models/", "/v1/models/a/b", "/metrics/", "/V1/models", "/page.jsx"] {
+        for path in [
+            "",
+            "/v1",
+            "/v1/models/",
+            "/v1/models/a/b",
+            "/metrics/",
+            "/V1/models",
+            "/page.jsx",
+            "/admin/nodes//drain",
+            "/admin/nodes/a/b/drain",
+            "/admin/nodes/a/",
+            "/admin/nodes/a/paint",
+            "/admin/models/a",
+        ] {
             assert_eq!(template(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_route_takes_its_methods_and_lists_them() {
+        let node = find("/admin/nodes/mac").unwrap();
+        for (method, takes) in
+            [(Method::GET, true), (Method::HEAD, true), (Method::DELETE, true), (Method::POST, false)]
+        {
+            assert_eq!(node.takes(&method), takes, "{method}");
+        }
+        assert_eq!(node.allowed(), "GET, HEAD, DELETE");
+        assert!(!find("/v1/completions").unwrap().takes(&Method::HEAD));
+    }
+
+    #[test]
+    fn what_changes_something_needs_a_key() {
+        for route in ROUTES {
+            let changes = route.endpoints.iter().any(|endpoint| endpoint.method != Method::GET);
+            assert!(!changes || route.access == Access::Key, "{}", route.template);
         }
     }
 

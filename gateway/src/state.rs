@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::extract::ws::WebSocket;
+use hyper::header::HeaderValue;
 use pomona_actors::{Client, Handle};
 use pomona_config::{ApiConfig, LimitsConfig};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -12,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::errors::ApiError;
 use crate::hosts::HostPolicy;
-use crate::keys::KeyRing;
+use crate::keys::{KeyId, KeyRing};
 use crate::metrics::Metrics;
+use crate::tls::Tls;
 
 /// Everything that a handler may need; one per gateway.
 pub(crate) struct Shared {
@@ -28,15 +30,26 @@ pub(crate) struct Shared {
     pub(crate) started_unix: u64,
     /// `system_fingerprint` of every answer: changes when answers may.
     pub(crate) fingerprint: String,
+    /// Places for requests that work on turns.
     pub(crate) requests: Arc<Semaphore>,
+    /// Places for connections, TCP and QUIC together.
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) tls: Option<Tls>,
+    /// Tells clients on encrypted connections where HTTP/3 is served, once it is.
+    pub(crate) alt_svc: OnceLock<HeaderValue>,
     pub(crate) shutdown: CancellationToken,
 }
 
 impl Shared {
-    /// The right to work on a request; it travels with the work and ends with it.
-    pub(crate) fn permit(&self) -> Result<Permit, ApiError> {
+    pub(crate) fn too_many_connections(&self) -> ApiError {
+        let limit = self.limits.connections_max;
+        ApiError::overloaded(&format!("{limit} connections are open already (limits.connections_max)"))
+    }
+
+    /// The right to work on a request of this key; it travels with the work and ends with it.
+    pub(crate) fn permit(&self, key: Option<KeyId>) -> Result<Permit, ApiError> {
         let permit = Arc::clone(&self.requests).try_acquire_owned();
-        permit.map(|permit| Permit(Arc::new(permit))).map_err(|_| {
+        permit.map(|place| Permit::of(place, key)).map_err(|_| {
             let limit = self.limits.requests_max;
             ApiError::overloaded(&format!("{limit} requests run already (limits.requests_max)"))
         })
@@ -45,13 +58,31 @@ impl Shared {
 
 /// See [`Shared::permit`].
 #[derive(Clone)]
-pub(crate) struct Permit(#[expect(dead_code, reason = "held for its drop")] Arc<OwnedSemaphorePermit>);
+pub(crate) struct Permit {
+    /// Whose work it is; routes that take permits need a key.
+    pub(crate) key: Option<KeyId>,
+    _place: Arc<OwnedSemaphorePermit>,
+}
 
-/// A TCP connection. Its Client actor lives as long as the last request or WebSocket on it.
-pub(crate) struct Connection {
-    pub(crate) client: Client,
+impl Permit {
+    pub(crate) fn of(place: OwnedSemaphorePermit, key: Option<KeyId>) -> Self {
+        Self { key, _place: Arc::new(place) }
+    }
+}
+
+/// The two ends of a connection, and what is between them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
+    /// Whether it is TLS over TCP, so that HTTP/3 may be offered on it.
+    pub(crate) is_encrypted: bool,
+}
+
+/// A TCP or QUIC connection. Its Client actor lives as long as the last request or WebSocket on it.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    pub(crate) ends: Ends,
     has_asked: AtomicBool,
     upgrade: Mutex<Option<Upgrade>>,
 }
@@ -60,11 +91,13 @@ pub(crate) struct Connection {
 pub(crate) struct Upgrade {
     pub(crate) socket: oneshot::Receiver<WebSocket>,
     pub(crate) permit: Permit,
+    /// Whether the client asked for `resumed` messages.
+    pub(crate) tells_resumed: bool,
 }
 
 impl Connection {
-    pub(crate) fn new(client: Client, peer: SocketAddr, local: SocketAddr) -> Self {
-        Self { client, peer, local, has_asked: AtomicBool::new(false), upgrade: Mutex::new(None) }
+    pub(crate) fn new(client: Client, ends: Ends) -> Self {
+        Self { client, ends, has_asked: AtomicBool::new(false), upgrade: Mutex::new(None) }
     }
 
     /// Notes that a whole request head arrived.

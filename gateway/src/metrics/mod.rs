@@ -12,8 +12,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use pomona_actors::{Observation, Observer};
-use pomona_protocol::EngineLoad;
-use prometheus::{Encoder, Histogram, IntCounter, IntCounterVec, IntGauge, TextEncoder};
+use pomona_protocol::{EngineLoad, NodeState, PathKind};
+use prometheus::{
+    Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, TextEncoder,
+};
 use tokio::time::Instant;
 
 use self::process::Process;
@@ -26,6 +28,7 @@ const LAG_PERIOD: Duration = Duration::from_millis(100);
 pub struct Metrics {
     registry: prometheus::Registry,
     http_requests: IntCounterVec,
+    handshakes: IntCounterVec,
     connections: IntGauge,
     turns_active: IntGauge,
     turns_queued: IntGauge,
@@ -39,6 +42,13 @@ pub struct Metrics {
     generated_tokens: IntCounter,
     retries: IntCounterVec,
     resumed_tokens: IntCounter,
+    failovers: IntCounterVec,
+    failover_gap: Histogram,
+    links: IntGaugeVec,
+    round_trip: HistogramVec,
+    path_switches: IntCounterVec,
+    nodes: IntGaugeVec,
+    suspicions: IntCounter,
     step_seconds: Histogram,
     step_sequences: Histogram,
     engine_sequences: IntGauge,
@@ -58,6 +68,7 @@ impl Metrics {
         builder.info("pomona_build_info", version);
         Self {
             http_requests: builder.counters("pomona_http_requests_total"),
+            handshakes: builder.counters("pomona_tls_handshakes_total"),
             connections: builder.gauge("pomona_client_connections"),
             turns_active: builder.gauge("pomona_turns_active"),
             turns_queued: builder.gauge("pomona_turns_queued"),
@@ -71,6 +82,13 @@ impl Metrics {
             generated_tokens: builder.counter("pomona_generated_tokens_total"),
             retries: builder.counters("pomona_turn_retries_total"),
             resumed_tokens: builder.counter("pomona_turn_resumed_tokens_total"),
+            failovers: builder.counters("pomona_failovers_total"),
+            failover_gap: builder.histogram("pomona_failover_gap_seconds"),
+            links: builder.gauges("pomona_links"),
+            round_trip: builder.histograms("pomona_link_round_trip_seconds"),
+            path_switches: builder.counters("pomona_path_switches_total"),
+            nodes: builder.gauges("pomona_nodes"),
+            suspicions: builder.counter("pomona_node_suspicions_total"),
             step_seconds: builder.histogram("pomona_engine_step_seconds"),
             step_sequences: builder.histogram("pomona_engine_step_sequences"),
             engine_sequences: builder.gauge("pomona_engine_sequences"),
@@ -88,6 +106,11 @@ impl Metrics {
     /// Counts a request whose response head was made. `route` is one of the table's route labels.
     pub(crate) fn request_ended(&self, route: &'static str, status: &str) {
         self.http_requests.with_label_values(&[route, status]).inc();
+    }
+
+    /// Counts a TLS handshake. `outcome` is one of the table's.
+    pub(crate) fn handshake_ended(&self, outcome: &'static str) {
+        self.handshakes.with_label_values(&[known("pomona_tls_handshakes_total", outcome)]).inc();
     }
 
     /// The text of `/metrics`, in Prometheus' format.
@@ -109,6 +132,35 @@ impl Metrics {
             let due = Instant::now() + LAG_PERIOD;
             tokio::time::sleep_until(due).await;
             self.lag.observe(due.elapsed().as_secs_f64());
+        }
+    }
+
+    /// What a gateway sees of the other machines.
+    fn fleet_changed(&self, observation: Observation<'_>) {
+        match observation {
+            Observation::Links { lan, wan } => {
+                for (path, links) in [(PathKind::Lan, lan), (PathKind::Wan, wan)] {
+                    self.links.with_label_values(&[path.as_str()]).set(i64::from(links));
+                }
+            }
+            Observation::RoundTrip { path, rtt } => {
+                self.round_trip.with_label_values(&[path.as_str()]).observe(rtt.as_secs_f64());
+            }
+            Observation::PathSwitched { path } => {
+                self.path_switches.with_label_values(&[path.as_str()]).inc()
+            }
+            Observation::NodeSuspected => self.suspicions.inc(),
+            Observation::Nodes { alive, suspect, draining, offline } => {
+                for (state, nodes) in [
+                    (NodeState::Alive, alive),
+                    (NodeState::Suspect, suspect),
+                    (NodeState::Draining, draining),
+                    (NodeState::Offline, offline),
+                ] {
+                    self.nodes.with_label_values(&[state.as_str()]).set(i64::from(nodes));
+                }
+            }
+            other => tracing::error!(?other, "an observation that is not of the fleet"),
         }
     }
 
@@ -137,6 +189,10 @@ impl Observer for Metrics {
                 self.retries.with_label_values(&[known("pomona_turn_retries_total", cause)]).inc();
                 self.resumed_tokens.inc_by(u64::from(shown));
             }
+            Observation::Failover { cause, gap } => {
+                self.failovers.with_label_values(&[known("pomona_failovers_total", cause)]).inc();
+                self.failover_gap.observe(gap.as_secs_f64());
+            }
             Observation::TurnEnded { outcome, after, prompt_tokens, cached_tokens, completion_tokens } => {
                 self.turns_active.dec();
                 self.turns_ended.with_label_values(&[known("pomona_turns_ended_total", outcome)]).inc();
@@ -150,6 +206,11 @@ impl Observer for Metrics {
                 self.restarts.with_label_values(&[known("pomona_restarts_total", cause)]).inc();
             }
             Observation::EngineLoad(load) => self.engine_reported(load),
+            Observation::Links { .. }
+            | Observation::RoundTrip { .. }
+            | Observation::PathSwitched { .. }
+            | Observation::NodeSuspected
+            | Observation::Nodes { .. } => self.fleet_changed(observation),
         }
     }
 }
@@ -178,6 +239,37 @@ mod tests {
         let metrics = Metrics::new("0");
         metrics.record(Observation::Restarted { cause: "moon_phase" });
         assert!(text(&metrics).contains("pomona_restarts_total{cause=\"other\"} 1"));
+    }
+
+    #[test]
+    fn the_fleet_is_counted_by_path_and_state() {
+        let metrics = Metrics::new("0");
+        metrics.record(Observation::Failover { cause: "link_lost", gap: Duration::from_millis(200) });
+        metrics.record(Observation::Failover { cause: "moon_phase", gap: Duration::from_secs(60) });
+        metrics.record(Observation::Links { lan: 3, wan: 1 });
+        metrics.record(Observation::RoundTrip { path: PathKind::Wan, rtt: Duration::from_millis(80) });
+        metrics.record(Observation::PathSwitched { path: PathKind::Wan });
+        metrics.record(Observation::NodeSuspected);
+        metrics.record(Observation::Nodes { alive: 4, suspect: 1, draining: 2, offline: 0 });
+        metrics.record(Observation::Nodes { alive: 5, suspect: 0, draining: 2, offline: 0 });
+        let page = text(&metrics);
+        for line in [
+            "pomona_failovers_total{cause=\"link_lost\"} 1",
+            "pomona_failovers_total{cause=\"other\"} 1",
+            "pomona_failover_gap_seconds_bucket{le=\"0.25\"} 1",
+            "pomona_failover_gap_seconds_bucket{le=\"30\"} 1",
+            "pomona_failover_gap_seconds_count 2",
+            "pomona_links{path=\"lan\"} 3",
+            "pomona_links{path=\"wan\"} 1",
+            "pomona_link_round_trip_seconds_count{path=\"wan\"} 1",
+            "pomona_link_round_trip_seconds_count{path=\"lan\"} 0",
+            "pomona_path_switches_total{path=\"wan\"} 1",
+            "pomona_nodes{state=\"alive\"} 5",
+            "pomona_nodes{state=\"suspect\"} 0",
+            "pomona_node_suspicions_total 1",
+        ] {
+            assert!(page.contains(&format!("\n{line}\n")), "{line}");
+        }
     }
 
     #[test]

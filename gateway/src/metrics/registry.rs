@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Counter, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Counter, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 use super::table::{Kind, OTHER, Row, TABLE};
@@ -39,27 +40,43 @@ impl Builder {
 
     pub(super) fn histogram(&mut self, name: &'static str) -> Histogram {
         let row = self.take(name);
-        let Kind::Histogram(buckets) = row.kind else { unreachable!("invariant: {name} is a histogram") };
-        let opts = HistogramOpts { common_opts: opts(row), buckets: buckets.to_vec() };
-        self.register(Histogram::with_opts(opts))
+        self.register(Histogram::with_opts(histogram_opts(row)))
     }
 
     /// A counter per label set, all known ones at 0.
     pub(super) fn counters(&mut self, name: &'static str) -> IntCounterVec {
         let row = self.take(name);
-        let labels: Vec<_> = row.labels.iter().map(|label| label.name).collect();
-        let counters = self.register(IntCounterVec::new(opts(row), &labels));
+        let counters = self.register(IntCounterVec::new(opts(row), &label_names(row)));
         for set in label_sets(row) {
             counters.with_label_values(&set);
         }
         counters
     }
 
+    /// A gauge per label set, all known ones at 0.
+    pub(super) fn gauges(&mut self, name: &'static str) -> IntGaugeVec {
+        let row = self.take(name);
+        let gauges = self.register(IntGaugeVec::new(opts(row), &label_names(row)));
+        for set in label_sets(row) {
+            gauges.with_label_values(&set);
+        }
+        gauges
+    }
+
+    /// A histogram per label set, all known ones empty.
+    pub(super) fn histograms(&mut self, name: &'static str) -> HistogramVec {
+        let row = self.take(name);
+        let histograms = self.register(HistogramVec::new(histogram_opts(row), &label_names(row)));
+        for set in label_sets(row) {
+            histograms.with_label_values(&set);
+        }
+        histograms
+    }
+
     /// A gauge that is 1 and says something in its only label.
     pub(super) fn info(&mut self, name: &'static str, value: &str) {
         let row = self.take(name);
-        let labels: Vec<_> = row.labels.iter().map(|label| label.name).collect();
-        self.register(IntGaugeVec::new(opts(row), &labels)).with_label_values(&[value]).set(1);
+        self.register(IntGaugeVec::new(opts(row), &label_names(row))).with_label_values(&[value]).set(1);
     }
 
     pub(super) fn finish(self) -> Registry {
@@ -86,6 +103,15 @@ fn row(name: &'static str) -> &'static Row {
 
 fn opts(row: &Row) -> Opts {
     Opts::new(row.name, row.help)
+}
+
+fn histogram_opts(row: &Row) -> HistogramOpts {
+    let Kind::Histogram(buckets) = row.kind else { unreachable!("invariant: {} is a histogram", row.name) };
+    HistogramOpts { common_opts: opts(row), buckets: buckets.to_vec() }
+}
+
+fn label_names(row: &Row) -> Vec<&'static str> {
+    row.labels.iter().map(|label| label.name).collect()
 }
 
 /// Every combination of the known values.

@@ -60,6 +60,14 @@ const SEQUENCES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 
 /// How late a timer fires: 1 ms is its resolution, more means that a thread was held up.
 const LAG_SECONDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
+/// From the loss of a replica to the next token: 5 ms where another one is idle, 30 s where the prompt is long and must
+/// be read again.
+const FAILOVER_SECONDS: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 20.0, 30.0];
+/// The round trip of a link: a tenth of a millisecond on a cable, seconds on a congested radio.
+const ROUND_TRIP_SECONDS: &[f64] =
+    &[0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2];
+
 /// Stands for a value that is not in the table.
 pub(super) const OTHER: &str = "other";
 
@@ -74,6 +82,13 @@ const CAUSES: &[&str] = &[
     "model_unavailable",
     "engine_lost",
     "engine_stalled",
+    "link_lost",
+    "node_suspect",
+    "node_draining",
+    "turn_not_held",
+    "node_not_found",
+    "not_a_host",
+    "not_the_authority",
     "protocol_error",
     "attempts_exhausted",
     "kv_exhausted",
@@ -96,6 +111,13 @@ const OUTCOMES: &[&str] = &[
     "model_unavailable",
     "engine_lost",
     "engine_stalled",
+    "link_lost",
+    "node_suspect",
+    "node_draining",
+    "turn_not_held",
+    "node_not_found",
+    "not_a_host",
+    "not_the_authority",
     "protocol_error",
     "attempts_exhausted",
     "kv_exhausted",
@@ -107,14 +129,25 @@ const OUTCOMES: &[&str] = &[
 const RESTART_CAUSES: &[&str] =
     &["engine_lost", "engine_stalled", "protocol_error", "model_unavailable", "internal_error", OTHER];
 
+/// How a handshake can end.
+const HANDSHAKES: &[&str] = &["done", "failed", "too_slow", "plain_http", "acme"];
+
 const CAUSE: &[Label] = &[Label { name: "cause", values: CAUSES }];
+/// Kinds of networks; a test holds them equal to `PathKind::as_str`.
+const PATH: &[Label] = &[Label { name: "path", values: &["lan", "wan"] }];
+/// States of members; a test holds them equal to `NodeState::as_str`.
+const STATE: &[Label] = &[Label { name: "state", values: &["alive", "suspect", "draining", "offline"] }];
 
 const fn counter(name: &'static str, help: &'static str, labels: &'static [Label]) -> Row {
     Row { name, kind: Kind::Counter, help, labels }
 }
 
 const fn gauge(name: &'static str, help: &'static str) -> Row {
-    Row { name, kind: Kind::Gauge, help, labels: &[] }
+    gauges(name, help, &[])
+}
+
+const fn gauges(name: &'static str, help: &'static str, labels: &'static [Label]) -> Row {
+    Row { name, kind: Kind::Gauge, help, labels }
 }
 
 const fn histogram(name: &'static str, buckets: &'static [f64], help: &'static str) -> Row {
@@ -127,6 +160,11 @@ pub const TABLE: &[Row] = &[
         "pomona_http_requests_total",
         "Requests whose response head was made, by route template and status code. Connections refused over the limit and requests whose head does not parse are not counted; a WebSocket counts once.",
         &[Label { name: "route", values: ROUTE_LABELS }, Label { name: "code", values: &["200"] }],
+    ),
+    counter(
+        "pomona_tls_handshakes_total",
+        "TLS handshakes with clients over TCP, by outcome; those of HTTP/3 are not counted.",
+        &[Label { name: "outcome", values: HANDSHAKES }],
     ),
     gauge("pomona_client_connections", "Open client connections, idle ones and WebSockets included."),
     gauge("pomona_turns_active", "Turns accepted and not ended, waiting ones included."),
@@ -180,6 +218,38 @@ pub const TABLE: &[Row] = &[
         "Tokens that were shown already when a turn was tried again, and were kept.",
         &[],
     ),
+    counter(
+        "pomona_failovers_total",
+        "Turns that lost their replica and showed a further token from another one, by the cause of the loss.",
+        CAUSE,
+    ),
+    histogram(
+        "pomona_failover_gap_seconds",
+        FAILOVER_SECONDS,
+        "Seconds from the moment at which the loss of a replica was noticed to the turn's next token; the time that noticing took is not counted.",
+    ),
+    gauges("pomona_links", "Members linked now, by the kind of network.", PATH),
+    Row {
+        name: "pomona_link_round_trip_seconds",
+        kind: Kind::Histogram(ROUND_TRIP_SECONDS),
+        help: "Seconds of the smoothed round trip of a link at each measurement, by the kind of network.",
+        labels: PATH,
+    },
+    counter(
+        "pomona_path_switches_total",
+        "Moves of a member from one kind of network to another, by the one it moved to. The first link is not counted.",
+        PATH,
+    ),
+    gauges(
+        "pomona_nodes",
+        "Members of the cluster as this gateway sees them, by state; removed ones are not counted.",
+        STATE,
+    ),
+    counter(
+        "pomona_node_suspicions_total",
+        "Times that a member was silent for so long that its turns were moved.",
+        &[],
+    ),
     histogram("pomona_engine_step_seconds", STEP_SECONDS, "Seconds of one engine step, prefill included."),
     histogram("pomona_engine_step_sequences", SEQUENCES, "Sequences in the batch of one engine step."),
     gauge("pomona_engine_sequences", "Sequences in the batch of the engine, by its last report."),
@@ -227,11 +297,13 @@ pub const TABLE: &[Row] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pomona_protocol::Cause;
+    use pomona_protocol::{Cause, NodeState, PathKind};
 
     /// Units that stand last in a name without being one of Prometheus' base units: counts of things.
     const COUNTS: &[&str] = &[
         "_connections",
+        "_links",
+        "_nodes",
         "_active",
         "_queued",
         "_sequences",
@@ -275,6 +347,13 @@ mod tests {
     }
 
     #[test]
+    fn every_path_and_state_has_its_series() {
+        assert_eq!(PATH[0].values, [PathKind::Lan, PathKind::Wan].map(PathKind::as_str));
+        let states = [NodeState::Alive, NodeState::Suspect, NodeState::Draining, NodeState::Offline];
+        assert_eq!(STATE[0].values, states.map(NodeState::as_str));
+    }
+
+    #[test]
     fn every_cause_has_its_series() {
         let text = String::new;
         let causes = [
@@ -287,6 +366,13 @@ mod tests {
             Cause::ModelUnavailable { model: text(), message: text() },
             Cause::EngineLost { message: text() },
             Cause::EngineStalled { waited_ms: 0, limit_ms: 0 },
+            Cause::LinkLost { node: text(), message: text() },
+            Cause::NodeSuspect { node: text() },
+            Cause::NodeDraining { node: text() },
+            Cause::TurnNotHeld,
+            Cause::UnknownNode { node: text(), known: vec![] },
+            Cause::NotAHost { node: text() },
+            Cause::NotTheAuthority { holder: text() },
             Cause::Protocol { message: text() },
             Cause::AttemptsExhausted { attempts: 0, last: Box::new(Cause::Cancelled) },
             Cause::KvExhausted { needed: 0, total: 0 },

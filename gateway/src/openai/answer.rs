@@ -14,7 +14,7 @@ use crate::openai::choices::Choices;
 use crate::openai::chunks::{ChunkWriter, Shape, finish_word};
 use crate::openai::logprobs::{ChatLogprobs, CompletionLogprobs};
 use crate::openai::plan::{AnswerHead, Plan};
-use crate::openai::sse::EventStream;
+use crate::openai::sse::{Asked, EventStream};
 use crate::state::{Connection, Permit, Shared};
 
 /// Carries the id of the turn on every answer, errors included.
@@ -64,14 +64,15 @@ pub(crate) async fn respond(
     plan: Plan,
     shape: Shape,
 ) -> Result<Response, ApiError> {
-    let (stream, include_usage) = (plan.stream, plan.include_usage);
-    let (head, mut choices) = plan.start(&connection.client).await?;
+    let (stream, include_usage, tells_resumed) = (plan.stream, plan.include_usage, plan.tells_resumed);
+    let (head, mut choices) = plan.start(&connection.client, permit.key).await?;
     let turn = head.turn;
     let answered = if stream {
         first_event(&mut choices).await.map(|first| {
             let writer = ChunkWriter::new(shape, &head, &shared.fingerprint, choices.len(), include_usage);
             let keep_alive = Duration::from_secs(shared.api.sse_keep_alive_s);
-            EventStream::new(choices, first, writer, include_usage, keep_alive, permit).into_response()
+            let asked = Asked { include_usage, tells_resumed, keep_alive };
+            EventStream::new(choices, first, writer, asked, permit).into_response()
         })
     } else {
         collect(choices).await.map(|answer| whole(shared, shape, &head, &answer))
@@ -120,7 +121,7 @@ async fn collect(mut choices: Choices) -> Result<Answer, ApiError> {
     while let Some((index, event)) = choices.next().await {
         let choice = &mut answer.choices[index];
         match event {
-            TurnEvent::Queued { .. } | TurnEvent::Started { .. } => {}
+            TurnEvent::Queued { .. } | TurnEvent::Started { .. } | TurnEvent::Resumed { .. } => {}
             TurnEvent::Tokens { text, logprobs, .. } => {
                 choice.text.push_str(&text);
                 choice.logprobs.extend(logprobs);

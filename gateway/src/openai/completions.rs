@@ -14,6 +14,7 @@ use crate::openai::chat::check_answers;
 use crate::openai::chunks::Shape;
 use crate::openai::plan::{Plan, random_seed};
 use crate::openai::sampling::request_body;
+use crate::openai::sse::tells_resumed;
 use crate::openai::{answer, sampling};
 use crate::state::{Connection, Permit, Shared};
 
@@ -58,8 +59,9 @@ pub(crate) enum Prompt {
     post,
     path = "/v1/completions",
     request_body = CompletionRequest,
+    params(("x-pomona-events" = Option<String>, Header, description = "`resumed`: a stream says when a turn goes on at another node, as `event: pomona.resumed` with `index`, `shown`, `cause` and `node`")),
     responses(
-        (status = 200, description = "the text; with `stream` as server-sent events, ended by `data: [DONE]`"),
+        (status = 200, description = "the text; with `stream` as server-sent events, ended by `data: [DONE]`; a stream whose turn goes on at another node says so with `event: pomona.resumed` when asked"),
         (status = "4XX", description = "the request cannot be served", body = crate::errors::ErrorBody),
         (status = "5XX", description = "the answer could not be made", body = crate::errors::ErrorBody),
     ),
@@ -71,8 +73,9 @@ pub(crate) async fn create(
     Extension(permit): Extension<Permit>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let tells_resumed = tells_resumed(request.headers());
     let request: CompletionRequest = read_json(request, &shared.limits).await?;
-    let plan = plan(&shared, request)?;
+    let plan = Plan { tells_resumed, ..plan(&shared, request)? };
     answer::respond(&shared, &connection, permit, plan, Shape::Completion).await
 }
 
@@ -91,6 +94,7 @@ fn plan(shared: &Shared, mut request: CompletionRequest) -> Result<Plan, ApiErro
         answers,
         stream: request.stream.unwrap_or(false),
         include_usage: request.stream_options.unwrap_or_default().include_usage.unwrap_or(false),
+        tells_resumed: false,
     })
 }
 

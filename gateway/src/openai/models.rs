@@ -1,5 +1,6 @@
 //! `GET /v1/models`: what can be asked, in OpenAI's shape, with the card of each model under `pomona`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
@@ -27,14 +28,8 @@ struct ModelBody<'a> {
     pomona: &'a ModelCard,
 }
 
-fn body<'a>(shared: &Shared, card: &'a ModelCard) -> ModelBody<'a> {
-    ModelBody {
-        id: &card.id.0,
-        object: "model",
-        created: shared.started_unix,
-        owned_by: "pomona",
-        pomona: card,
-    }
+fn body(created: u64, card: &ModelCard) -> ModelBody<'_> {
+    ModelBody { id: &card.id.0, object: "model", created, owned_by: "pomona", pomona: card }
 }
 
 /// Lists the models that can be asked.
@@ -48,8 +43,14 @@ fn body<'a>(shared: &Shared, card: &'a ModelCard) -> ModelBody<'a> {
     security(("key" = []))
 )]
 pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Response {
-    let cards = shared.handle.models();
-    json_response(&ModelList { object: "list", data: cards.iter().map(|card| body(&shared, card)).collect() })
+    json_response(&model_list(&shared.handle.models(), shared.started_unix))
+}
+
+/// Each model once, however many members have it; the first card speaks for all.
+fn model_list(cards: &[ModelCard], created: u64) -> ModelList<'_> {
+    let mut seen = BTreeSet::new();
+    let cards = cards.iter().filter(|card| seen.insert(&card.id));
+    ModelList { object: "list", data: cards.map(|card| body(created, card)).collect() }
 }
 
 /// One model.
@@ -71,10 +72,42 @@ pub(crate) async fn one(
     let Path(id) = id.map_err(|_| ApiError::invalid("id", "the id is no valid text"))?;
     let cards = shared.handle.models();
     match cards.iter().find(|card| card.id.0 == id) {
-        Some(card) => Ok(json_response(&body(&shared, card))),
+        Some(card) => Ok(json_response(&body(shared.started_unix, card))),
         None => {
-            let known = cards.iter().map(|card| card.id.0.clone()).collect();
+            let known: BTreeSet<&str> = cards.iter().map(|card| card.id.0.as_str()).collect();
+            let known = known.into_iter().map(str::to_owned).collect();
             Err(Cause::UnknownModel { model: id.chars().take(100).collect(), known }.into())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn card(id: &str, dtype: &str) -> ModelCard {
+        ModelCard {
+            id: id.into(),
+            architecture: "qwen3".to_owned(),
+            parameters: 1,
+            dtype: dtype.to_owned(),
+            context_tokens: 1,
+            vocabulary: 1,
+            weight_bytes: 1,
+            kv_bytes_per_token: 1,
+        }
+    }
+
+    #[test]
+    fn a_model_of_many_members_is_listed_once() {
+        let cards = [card("b", "bf16"), card("a", "f32"), card("b", "f32"), card("c", "bf16")];
+        let list = serde_json::to_value(model_list(&cards, 5)).unwrap();
+        let entries = list["data"].as_array().unwrap().iter();
+        let entries: Vec<_> = entries.map(|entry| (&entry["id"], &entry["pomona"]["dtype"])).collect();
+        assert_eq!(entries.len(), 3);
+        assert_eq!(entries[0].0, "b");
+        assert_eq!(entries[0].1, "bf16", "the first card speaks for all");
+        assert_eq!((entries[1].0, entries[2].0), (&"a".into(), &"c".into()));
+        assert_eq!(serde_json::to_value(model_list(&[], 5)).unwrap()["data"], serde_json::json!([]));
     }
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pomona_actors::Client;
-use pomona_protocol::{ModelId, OutputFormat, Sampling, TurnId, TurnInput, TurnRequest};
+use pomona_actors::{Client, TurnStream};
+use pomona_protocol::{Cause, ModelId, OutputFormat, Sampling, TurnId, TurnInput, TurnRequest};
 
 use crate::errors::ApiError;
+use crate::keys::KeyId;
 use crate::openai::choices::Choices;
 
 /// What a request asks, checked.
@@ -19,6 +20,8 @@ pub(crate) struct Plan {
     pub(crate) answers: u32,
     pub(crate) stream: bool,
     pub(crate) include_usage: bool,
+    /// Whether a stream says when a turn goes on elsewhere.
+    pub(crate) tells_resumed: bool,
 }
 
 /// What all chunks and choices of one answer have in common.
@@ -31,8 +34,12 @@ pub(crate) struct AnswerHead {
 }
 
 impl Plan {
-    /// Starts every turn. When one is refused, those before it are cancelled by being dropped.
-    pub(crate) async fn start(self, client: &Client) -> Result<(AnswerHead, Choices), ApiError> {
+    /// Starts every turn on account of `key`. When one is refused, those before it are cancelled by being dropped.
+    pub(crate) async fn start(
+        self,
+        client: &Client,
+        key: Option<KeyId>,
+    ) -> Result<(AnswerHead, Choices), ApiError> {
         let answers = self.answers.max(1) as usize;
         let mut turns = Vec::with_capacity(self.inputs.len() * answers);
         let model: Arc<str> = self.model.0.as_str().into();
@@ -41,12 +48,22 @@ impl Plan {
             for answer in 0..answers {
                 let sampling = Sampling { seed: seed.wrapping_add(answer as u64), ..self.sampling.clone() };
                 let request = turn_request(self.model.clone(), input.clone(), sampling)?;
-                turns.push(client.start(request).await?);
+                turns.push(start(client, request, key).await?);
             }
         }
-        let turn = turns.first().map_or(TurnId(0), pomona_actors::TurnStream::turn);
+        let turn = turns.first().map_or(TurnId(0), TurnStream::turn);
         Ok((AnswerHead { turn, model, created: unix_seconds() }, Choices::new(turns, answers)))
     }
+}
+
+/// Starts a turn on account of `key`. Every turn of the gateway starts here.
+pub(crate) async fn start(
+    client: &Client,
+    request: TurnRequest,
+    key: Option<KeyId>,
+) -> Result<TurnStream, Cause> {
+    tracing::debug!(turn = %request.turn, key = key.map(|key| key.0), "turn starts");
+    client.start_for(key.map_or(0, |key| key.0), request).await
 }
 
 /// A turn with an id of its own.
@@ -75,7 +92,7 @@ pub(crate) fn random_seed() -> Result<u64, ApiError> {
 fn random<const N: usize>() -> Result<[u8; N], ApiError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
-        .map_err(|error| pomona_protocol::Cause::Internal { message: format!("no random bytes: {error}") })?;
+        .map_err(|error| Cause::Internal { message: format!("no random bytes: {error}") })?;
     Ok(bytes)
 }
 

@@ -29,6 +29,8 @@ pub(super) enum Said<'a> {
     Queued { id: &'a str, ahead: u32 },
     /// Its prompt was read.
     Started { id: &'a str, turn: &'a str, prompt_tokens: u32, cached_tokens: u32 },
+    /// It lost its replica and goes on elsewhere; `shown` tokens stand. Said to those who ask with `?events=resumed`.
+    Resumed { id: &'a str, shown: u32, cause: &'a str, node: &'a str },
     /// More of the answer: `count` tokens from `index` on.
     Token {
         id: &'a str,

@@ -13,9 +13,9 @@ mod turns;
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use hyper::header::SEC_WEBSOCKET_PROTOCOL;
 use hyper::{HeaderMap, StatusCode};
@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 
 use crate::auth::BEARER_PROTOCOL;
 use crate::errors::ApiError;
+use crate::openai::sse::asks_for_resumed;
 use crate::state::{Connection, Permit, Shared, Upgrade};
 
 /// The protocol that clients should offer; chosen before one that carries a key.
@@ -36,8 +37,9 @@ const WRITE_BUFFER_BYTES_MAX: usize = 1024 * 1024;
 #[utoipa::path(
     get,
     path = "/v1/chat/stream",
+    params(("events" = Option<String>, Query, description = "`resumed`: says when a turn goes on at another node")),
     responses(
-        (status = 101, description = "JSON messages: `start`, `cancel` and `ping` from the client; `accepted`, `queued`, `started`, `token`, `finished`, `failed`, `error` and `pong` from the server"),
+        (status = 101, description = "JSON messages: `start`, `cancel` and `ping` from the client; `accepted`, `queued`, `started`, `resumed` (when asked for), `token`, `finished`, `failed`, `error` and `pong` from the server"),
         (status = "4XX", description = "no WebSocket handshake, or no key", body = crate::errors::ErrorBody),
     ),
     security(("key" = []))
@@ -46,6 +48,7 @@ pub(crate) async fn open(
     State(shared): State<Arc<Shared>>,
     Extension(connection): Extension<Arc<Connection>>,
     Extension(permit): Extension<Permit>,
+    query: RawQuery,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
@@ -62,7 +65,7 @@ pub(crate) async fn open(
         None => upgrade,
     };
     let (send, socket) = oneshot::channel();
-    connection.upgrade_to(Upgrade { socket, permit });
+    connection.upgrade_to(Upgrade { socket, permit, tells_resumed: tells_resumed(&query) });
     Ok(upgrade
         .max_message_size(limit)
         .max_frame_size(limit)
@@ -83,11 +86,43 @@ fn choose_protocol(headers: &HeaderMap) -> Option<String> {
     chosen.map(|&name| name.to_owned())
 }
 
+/// Whether `events=resumed` is asked for. A browser cannot set headers here, so it stands in the address.
+fn tells_resumed(RawQuery(query): &RawQuery) -> bool {
+    let pairs = query.as_deref().unwrap_or_default().split('&');
+    pairs.filter_map(|pair| pair.strip_prefix("events=")).any(asks_for_resumed)
+}
+
 /// Serves the WebSocket that [`open`] left, to its end.
 pub(crate) async fn run(shared: &Arc<Shared>, connection: &Arc<Connection>, upgrade: Upgrade) {
-    let Upgrade { socket, permit } = upgrade;
+    let Upgrade { socket, permit, tells_resumed } = upgrade;
     if let Ok(socket) = socket.await {
-        session::Session::new(shared, connection, socket).run().await;
+        session::Session::new(shared, connection, permit, tells_resumed, socket).run().await;
     }
-    drop(permit);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_asked_for_in_the_address() {
+        for (query, expected) in [
+            (Some("events=resumed"), true),
+            (Some("a=b&events=x,resumed"), true),
+            (Some("event=resumed"), false),
+            (Some("events="), false),
+            (None, false),
+        ] {
+            assert_eq!(tells_resumed(&RawQuery(query.map(str::to_owned))), expected, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn a_move_is_said_with_the_tokens_that_stand() {
+        let said = messages::Said::Resumed { id: "a", shown: 7, cause: "link_lost", node: "n-1" };
+        let expected = serde_json::json!(
+            {"type": "resumed", "id": "a", "shown": 7, "cause": "link_lost", "node": "n-1"}
+        );
+        assert_eq!(serde_json::to_value(&said).unwrap(), expected);
+    }
 }

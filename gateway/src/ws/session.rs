@@ -16,8 +16,8 @@ use crate::body::parse;
 use crate::errors::ApiError;
 use crate::openai::chat::{self, ChatRequest};
 use crate::openai::chunks::finish_word;
-use crate::openai::plan::turn_request;
-use crate::state::{Connection, Shared};
+use crate::openai::plan::{start, turn_request};
+use crate::state::{Connection, Permit, Shared};
 
 /// Longest name that a client may give a turn; it comes back with every token.
 const ID_BYTES_MAX: usize = 128;
@@ -32,6 +32,9 @@ struct Closed;
 pub(super) struct Session {
     shared: Arc<Shared>,
     connection: Arc<Connection>,
+    /// Held for its drop; says whose turns these are.
+    permit: Permit,
+    tells_resumed: bool,
     socket: WebSocket,
     turns: Turns,
     buffer: BytesMut,
@@ -40,13 +43,21 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(shared: &Arc<Shared>, connection: &Arc<Connection>, socket: WebSocket) -> Self {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        connection: &Arc<Connection>,
+        permit: Permit,
+        tells_resumed: bool,
+        socket: WebSocket,
+    ) -> Self {
         let period = Duration::from_secs(shared.api.websocket_ping_s);
         let mut pings = interval_at(Instant::now() + period, period);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             shared: Arc::clone(shared),
             connection: Arc::clone(connection),
+            permit,
+            tells_resumed,
             socket,
             turns: Turns::default(),
             buffer: BytesMut::new(),
@@ -85,7 +96,7 @@ impl Session {
     async fn close(&mut self, code: u16, reason: &'static str) {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
         if self.socket.send(Message::Close(Some(frame))).await.is_err() {
-            tracing::debug!(peer = %self.connection.peer, "websocket was gone before its close");
+            tracing::debug!(peer = %self.connection.ends.peer, "websocket was gone before its close");
         }
     }
 
@@ -175,7 +186,8 @@ impl Session {
         let input = plan.inputs.pop().filter(|_| plan.answers == 1);
         let input =
             input.ok_or_else(|| ApiError::invalid("n", "n must be 1 here; start more turns instead"))?;
-        Ok(self.connection.client.start(turn_request(plan.model, input, plan.sampling)?).await?)
+        let request = turn_request(plan.model, input, plan.sampling)?;
+        Ok(start(&self.connection.client, request, self.permit.key).await?)
     }
 
     /// Passes on an event, and what else is ready by then.
@@ -195,6 +207,11 @@ impl Session {
         let has_ended = event.is_terminal();
         let message = match event {
             TurnEvent::Queued { ahead } => encode(&mut self.buffer, &Said::Queued { id, ahead }),
+            TurnEvent::Resumed { shown, cause, node } if self.tells_resumed => {
+                let (cause, node) = (cause.as_str(), node.0.as_str());
+                encode(&mut self.buffer, &Said::Resumed { id, shown, cause, node })
+            }
+            TurnEvent::Resumed { .. } => return Ok(()),
             TurnEvent::Started { prompt_tokens, cached_tokens } => {
                 let turn = turn.turn.as_str();
                 encode(&mut self.buffer, &Said::Started { id, turn, prompt_tokens, cached_tokens })

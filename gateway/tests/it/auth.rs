@@ -23,7 +23,7 @@ async fn routes(server: &Server) -> Vec<(String, String, bool)> {
 async fn every_route_that_is_not_open_needs_a_right_key() {
     let server = Server::start().await;
     let routes = routes(&server).await;
-    assert!(routes.len() >= 13, "{routes:?}");
+    assert!(routes.len() >= 24, "{routes:?}");
     for (method, path, needs_key) in routes {
         let request = || server.request_without_key(&method, &path);
         let credentials = [

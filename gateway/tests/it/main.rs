@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod acme;
+mod admin;
 mod auth;
+mod http_service;
 mod limits;
 mod requests;
 mod server;
 mod streams;
+mod tls;
 mod websocket;

@@ -291,3 +291,25 @@ async fn operators_find_what_they_ask_for() {
         assert!(text.contains(says), "{path}: {text}");
     }
 }
+
+/// Which model a request means is never guessed, however many there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_names_its_model() {
+    let server = Server::start().await;
+    for (path, body) in [
+        ("/v1/chat/completions", json!({"messages": [{"role": "user", "content": "x"}]})),
+        ("/v1/completions", json!({"prompt": "x"})),
+    ] {
+        let response = server.post(path, &body).await;
+        assert_eq!(response.status(), 400, "{path}");
+        let answer: Value = response.json().await.unwrap();
+        assert!(answer["error"]["message"].as_str().unwrap().contains("missing field `model`"), "{answer}");
+    }
+    let list: Value = server.request("GET", "/v1/models").send().await.unwrap().json().await.unwrap();
+    for entry in list["data"].as_array().unwrap() {
+        let id = entry["id"].as_str().unwrap();
+        let one = server.request("GET", &format!("/v1/models/{id}")).send().await.unwrap();
+        assert_eq!(one.json::<Value>().await.unwrap(), *entry);
+        assert_eq!(server.chat(json!({"model": id})).await.status(), 200);
+    }
+}

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pomona_actors::{Parts, System};
+use pomona_actors::{LocalModel, Parts, System};
 use pomona_config::{Config, GatewayConfig, Isolation};
-use pomona_gateway::{Gateway, GatewayParts, KeyRing, Metrics, Served};
+use pomona_gateway::{Gateway, GatewayParts, HttpService, KeyRing, Metrics, Served, TlsSource};
 use pomona_protocol::{ModelId, NodeId};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -25,7 +25,8 @@ pub(crate) struct Server {
     pub(crate) shutdown: CancellationToken,
     pub(crate) kill: CancellationToken,
     pub(crate) task: JoinSet<Served>,
-    http: reqwest::Client,
+    pub(crate) service: HttpService,
+    client: reqwest::Client,
     _folder: tempfile::TempDir,
 }
 
@@ -36,6 +37,15 @@ impl Server {
 
     /// A server whose configuration a test has changed.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::encrypted(TlsSource::Off, change, |_| {}).await
+    }
+
+    /// A server with a certificate, and what a test does with its gateway before it serves.
+    pub(crate) async fn encrypted(
+        tls: TlsSource,
+        change: impl FnOnce(&mut Config),
+        prepare: impl FnOnce(&Gateway),
+    ) -> Self {
         let mut config = Config {
             gateway: GatewayConfig { port: 0, fallback_port_first: 0, ..GatewayConfig::default() },
             ..Config::default()
@@ -49,20 +59,36 @@ impl Server {
         let system = System::start(Parts {
             cluster: "orchard".to_owned(),
             node: NodeId::from("here"),
-            model_id: ModelId::from(MODEL),
-            model_dir: Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/sprout/model"),
+            name: "here".to_owned(),
+            boot: 1,
+            routes: true,
+            hosts: true,
+            first_model: Some(LocalModel {
+                id: ModelId::from(MODEL),
+                folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/sprout/model"),
+                memory_bytes: config.engine.kv_bytes,
+            }),
+            memory_bytes: 1 << 30,
+            kv_bytes: config.engine.kv_bytes,
+            data_dir: folder.path().to_owned(),
             run_dir: folder.path().to_owned(),
+            members_max: config.cluster.members_max,
             routing: config.routing,
             turn: config.turn,
             model: config.model,
             engine: config.engine,
             restart: config.restart,
+            link: config.link,
+            fleet: config.fleet,
+            weights: config.weights,
             observer: Arc::clone(&metrics) as _,
+            mesh: None,
         })
         .await
         .unwrap();
         let handle = system.handle();
         tokio::time::timeout(PATIENCE, handle.ready()).await.expect("the model loads in time").unwrap();
+        let (shutdown, kill) = (CancellationToken::new(), CancellationToken::new());
         let gateway = Gateway::bind(GatewayParts {
             gateway: config.gateway,
             api: config.api,
@@ -71,14 +97,18 @@ impl Server {
             handle,
             metrics,
             version: "0.0.0".to_owned(),
+            tls,
+            shutdown: shutdown.clone(),
         })
         .await
         .unwrap();
-        let (shutdown, kill) = (CancellationToken::new(), CancellationToken::new());
+        let service = gateway.http_service();
+        prepare(&gateway);
         let address = gateway.local_addr();
         let mut task = JoinSet::new();
-        task.spawn(gateway.serve(shutdown.clone(), kill.clone()));
-        Self { address, system, shutdown, kill, task, http: reqwest::Client::new(), _folder: folder }
+        task.spawn(gateway.serve(kill.clone()));
+        let client = reqwest::Client::new();
+        Self { address, system, shutdown, kill, task, service, client, _folder: folder }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -91,7 +121,7 @@ impl Server {
     }
 
     pub(crate) fn request_without_key(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method.parse().unwrap(), self.url(path))
+        self.client.request(method.parse().unwrap(), self.url(path))
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> reqwest::Response {

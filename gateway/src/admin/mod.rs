@@ -1,4 +1,11 @@
 //! What operators and load balancers ask: is it alive, is it ready, what does it measure, what is going on.
+//!
+//! [`nodes`], [`tokens`] and [`loading`] change the cluster; they check what they are given and leave the rest to the
+//! actors.
+
+pub(crate) mod loading;
+pub(crate) mod nodes;
+pub(crate) mod tokens;
 
 use std::sync::Arc;
 
@@ -6,6 +13,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
+
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use pomona_protocol::limits::NODE_NAME_BYTES_MAX;
 
 use crate::errors::ApiError;
 use crate::openai::answer::json_response;
@@ -62,4 +73,53 @@ pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
 )]
 pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {
     Ok(json_response(&shared.handle.status().await?))
+}
+
+/// The `{id}` of a path, of at most `bytes_max` bytes.
+fn path_id(id: Result<Path<String>, PathRejection>, bytes_max: usize) -> Result<String, ApiError> {
+    let Path(id) = id.map_err(|_| ApiError::invalid("id", "the id in the path is no valid text"))?;
+    if id.len() > bytes_max {
+        let message = format!("the id in the path has {} bytes; at most {bytes_max} are allowed", id.len());
+        return Err(ApiError::invalid("id", message));
+    }
+    Ok(id)
+}
+
+/// Checks what people are to call a machine: it is shown in tables and logs, so it must be one short visible line.
+fn check_name(param: &str, name: &str) -> Result<(), ApiError> {
+    let wrong = if name.is_empty() {
+        "is empty".to_owned()
+    } else if name.len() > NODE_NAME_BYTES_MAX {
+        format!("has {} bytes", name.len())
+    } else if name.chars().any(char::is_control) {
+        "holds a control character".to_owned()
+    } else if name.trim() != name {
+        "begins or ends with a space".to_owned()
+    } else {
+        return Ok(());
+    };
+    let allowed = format!("1 to {NODE_NAME_BYTES_MAX} bytes of printable text");
+    Err(ApiError::invalid(param, format!("{param} {wrong}; allowed are {allowed}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_short_visible_line() {
+        for name in ["mac", "Anna's Mac", "büro-7", &"x".repeat(NODE_NAME_BYTES_MAX)] {
+            assert!(check_name("name", name).is_ok(), "{name}");
+        }
+        for (name, says) in [
+            ("", "is empty"),
+            (" mac", "space"),
+            ("a\nb", "control"),
+            ("\u{1b}[31m", "control"),
+            (&"x".repeat(NODE_NAME_BYTES_MAX + 1), "65 bytes"),
+        ] {
+            let error = check_name("name", name).unwrap_err();
+            assert!(error.message().contains(says), "{}", error.message());
+        }
+    }
 }

@@ -1,0 +1,91 @@
+//! `/admin/models/{id}/load` and `/unload`: which models are to be ready, and where. Both return before it is done;
+//! `GET /admin/nodes` shows how far it is.
+
+use std::sync::Arc;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use hyper::StatusCode;
+use pomona_protocol::ModelId;
+use serde::Deserialize;
+
+use super::{check_name, path_id};
+use crate::body::read_json;
+use crate::errors::ApiError;
+use crate::state::Shared;
+
+/// Longest name of a model that is looked for.
+const MODEL_ID_BYTES_MAX: usize = 256;
+
+/// Where. An empty body means anywhere.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WhereBody {
+    /// Id or name of a member; when absent, the best place for a load and every place for an unload.
+    node: Option<String>,
+}
+
+/// Has a model loaded.
+#[utoipa::path(
+    post,
+    path = "/admin/models/{id}/load",
+    params(("id" = String, Path, description = "what clients call the model")),
+    request_body = Option<WhereBody>,
+    responses(
+        (status = 202, description = "it will be loaded"),
+        (status = 401, description = "no key, or a wrong one", body = crate::errors::ErrorBody),
+        (status = 404, description = "no such model, or no such member", body = crate::errors::ErrorBody),
+        (status = 409, description = "the member does not host models", body = crate::errors::ErrorBody),
+    ),
+    security(("key" = []))
+)]
+pub(crate) async fn load(
+    State(shared): State<Arc<Shared>>,
+    id: Result<Path<String>, PathRejection>,
+    request: Request<Body>,
+) -> Result<StatusCode, ApiError> {
+    let (model, node) = asked(&shared, id, request).await?;
+    shared.handle.load_model(&model, node.as_deref()).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Has the replicas of a model ended.
+#[utoipa::path(
+    post,
+    path = "/admin/models/{id}/unload",
+    params(("id" = String, Path, description = "what clients call the model")),
+    request_body = Option<WhereBody>,
+    responses(
+        (status = 202, description = "its replicas take no new turns and end"),
+        (status = 401, description = "no key, or a wrong one", body = crate::errors::ErrorBody),
+        (status = 404, description = "no such model, or no such member", body = crate::errors::ErrorBody),
+    ),
+    security(("key" = []))
+)]
+pub(crate) async fn unload(
+    State(shared): State<Arc<Shared>>,
+    id: Result<Path<String>, PathRejection>,
+    request: Request<Body>,
+) -> Result<StatusCode, ApiError> {
+    let (model, node) = asked(&shared, id, request).await?;
+    shared.handle.unload_model(&model, node.as_deref()).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// The model of the path and the member of the body.
+async fn asked(
+    shared: &Shared,
+    id: Result<Path<String>, PathRejection>,
+    request: Request<Body>,
+) -> Result<(ModelId, Option<String>), ApiError> {
+    let model = ModelId(path_id(id, MODEL_ID_BYTES_MAX)?);
+    if request.body().is_end_stream() {
+        return Ok((model, None));
+    }
+    let body: WhereBody = read_json(request, &shared.limits).await?;
+    if let Some(node) = &body.node {
+        check_name("node", node)?;
+    }
+    Ok((model, body.node))
+}
