@@ -1,5 +1,8 @@
-//! The requests: models, status, chat. One connection pool, one key, no retries; whoever asks decides.
+//! The requests: models, status, chat; those of an admin stand in `admin`. One connection pool and no retries of
+//! what a gateway may have seen; whoever asks decides.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pomona_protocol::Status;
@@ -12,82 +15,134 @@ use serde::de::DeserializeOwned;
 use crate::chat::{StreamOptions, StreamedRequest, WireError};
 use crate::error::shown;
 use crate::models::ModelList;
-use crate::{ChatRequest, ChatStream, ClientError, Endpoint, ModelInfo, Secret};
+use crate::{ChatRequest, ChatStream, ClientError, Endpoint, Gateway, ModelInfo, reach, trust};
 
 /// Loopback and LAN answer in milliseconds; a far gateway within a second or two.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Lists and status come from memory.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an answer that is no stream: thousands of models or replicas.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// No index: the next request finds out which gateway answers.
+const NONE_YET: usize = usize::MAX;
 
-/// A gateway, ready to be asked. Cheap to clone.
+/// A cluster, ready to be asked at one of its gateways. Cheap to clone; the clones ask the same gateway.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
-    url: Url,
-    key: Option<Secret>,
+    gateways: Arc<[Gateway]>,
+    /// Index of the gateway that answered, or [`NONE_YET`].
+    chosen: Arc<AtomicUsize>,
 }
 
 impl Client {
     /// Builds the connection pool; nothing is sent yet. Proxies of the environment are not used: gateways are
     /// near, and the key is meant for them alone.
     pub fn new(endpoint: Endpoint) -> Result<Self, ClientError> {
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(|error| ClientError::of_request(&endpoint.url, &error))?;
-        Ok(Self { http, url: endpoint.url, key: endpoint.key })
+        let Endpoint { gateways, authority } = endpoint;
+        let first = gateways.first().ok_or(ClientError::NoGateway)?;
+        let is_encrypted = gateways.iter().any(|gateway| gateway.url.scheme() == "https");
+        let trusted = if is_encrypted { authority } else { None };
+        let http = trust::pool(is_encrypted, trusted.as_deref(), &first.url, || {
+            reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).redirect(Policy::none()).no_proxy()
+        })?;
+        Ok(Self { http, gateways: gateways.into(), chosen: Arc::new(AtomicUsize::new(NONE_YET)) })
     }
 
-    /// The gateway that is asked.
+    /// The gateway that is asked; while none was, the one that is tried first.
     pub fn url(&self) -> &Url {
-        &self.url
+        let index = self.chosen.load(Ordering::Relaxed);
+        &self.gateways.get(index).unwrap_or(&self.gateways[0]).url
     }
 
     /// The models that can be asked.
     pub async fn models(&self) -> Result<Vec<ModelInfo>, ClientError> {
-        let list: ModelList = self.get("v1/models").await?;
+        let list: ModelList = self.get(&["v1", "models"]).await?;
         Ok(list.data)
     }
 
     /// What the gateway tells an admin about itself.
     pub async fn status(&self) -> Result<Status, ClientError> {
-        self.get("admin/status").await
+        self.get(&["admin", "status"]).await
     }
 
     /// Asks and returns as soon as the turn is accepted.
     pub async fn chat_stream(&self, request: &ChatRequest) -> Result<ChatStream, ClientError> {
         let stream_options = StreamOptions { include_usage: true };
         let body = StreamedRequest { request, stream: true, stream_options };
-        let response = self.send(self.request(Method::POST, "v1/chat/completions").json(&body)).await?;
-        Ok(ChatStream::new(self.url.clone(), response))
+        let path = ["v1", "chat", "completions"];
+        let response = self.send(Method::POST, &path, |request| request.json(&body)).await?;
+        Ok(ChatStream::new(self.url().clone(), response))
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let response = self.send(self.request(Method::GET, path).timeout(ANSWER_TIMEOUT)).await?;
+    /// Asks for something that is told in JSON.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, ClientError> {
+        self.ask(Method::GET, path, |request| request).await
+    }
+
+    /// Asks with what `fill` adds to the request, and reads the JSON of the answer.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        fill: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<T, ClientError> {
+        let response = self.send(method, path, |request| fill(request).timeout(ANSWER_TIMEOUT)).await?;
         let bytes = self.read(response).await?;
         serde_json::from_slice(&bytes)
-            .map_err(|error| ClientError::Protocol { url: shown(&self.url), message: error.to_string() })
+            .map_err(|error| ClientError::Protocol { url: shown(self.url()), message: error.to_string() })
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let mut url = self.url.clone();
-        url.set_path(path);
-        let request = self.http.request(method, url);
-        match &self.key {
+    /// Asks for something whose answer is only that it was done.
+    pub(crate) async fn tell(
+        &self,
+        method: Method,
+        path: &[&str],
+        fill: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<(), ClientError> {
+        self.send(method, path, |request| fill(request).timeout(ANSWER_TIMEOUT)).await.map(drop)
+    }
+
+    /// Sends a request; an answer that is no success becomes an error. A gateway that takes no connection any more
+    /// has seen nothing of the request, so another one may get it.
+    async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        fill: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, ClientError> {
+        let was_chosen = self.chosen.load(Ordering::Relaxed) != NONE_YET;
+        let mut sent = fill(self.request(&method, path).await?).send().await;
+        if sent.as_ref().is_err_and(reqwest::Error::is_connect) && self.gateways.len() > 1 {
+            self.chosen.store(NONE_YET, Ordering::Relaxed);
+            if was_chosen {
+                sent = fill(self.request(&method, path).await?).send().await;
+            }
+        }
+        let response = sent.map_err(|error| ClientError::of_request(self.url(), &error))?;
+        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
+    }
+
+    async fn request(&self, method: &Method, path: &[&str]) -> Result<RequestBuilder, ClientError> {
+        let gateway = self.gateway().await?;
+        let mut url = gateway.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.clear().extend(path);
+        }
+        let request = self.http.request(method.clone(), url);
+        Ok(match &gateway.key {
             Some(key) => request.bearer_auth(key.reveal()),
             None => request,
-        }
+        })
     }
 
-    /// Sends a request; an answer that is no success becomes an error.
-    async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
-        let sent = request.send().await;
-        let response = sent.map_err(|error| ClientError::of_request(&self.url, &error))?;
-        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
+    async fn gateway(&self) -> Result<&Gateway, ClientError> {
+        if let Some(gateway) = self.gateways.get(self.chosen.load(Ordering::Relaxed)) {
+            return Ok(gateway);
+        }
+        let index = reach::first(&self.gateways).await?;
+        self.chosen.store(index, Ordering::Relaxed);
+        Ok(&self.gateways[index])
     }
 
     async fn refusal(&self, response: Response) -> ClientError {
@@ -106,22 +161,22 @@ impl Client {
         let message =
             refusal.as_ref().map_or_else(|_| format!("status {status}"), |error| error.message.clone());
         match (status, refusal) {
-            (StatusCode::UNAUTHORIZED, _) => ClientError::Unauthorized { url: shown(&self.url), message },
+            (StatusCode::UNAUTHORIZED, _) => ClientError::Unauthorized { url: shown(self.url()), message },
             (_, Ok(error)) => {
                 ClientError::Api { status: status.as_u16(), code: error.code(), message, retry_after_s }
             }
-            (_, Err(_)) => ClientError::Protocol { url: shown(&self.url), message },
+            (_, Err(_)) => ClientError::Protocol { url: shown(self.url()), message },
         }
     }
 
     async fn read(&self, mut response: Response) -> Result<Vec<u8>, ClientError> {
         let mut bytes = Vec::new();
         while let Some(chunk) =
-            response.chunk().await.map_err(|error| ClientError::of_body(&self.url, &error))?
+            response.chunk().await.map_err(|error| ClientError::of_body(self.url(), &error))?
         {
             if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
                 let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
-                return Err(ClientError::Protocol { url: shown(&self.url), message });
+                return Err(ClientError::Protocol { url: shown(self.url()), message });
             }
             bytes.extend_from_slice(&chunk);
         }

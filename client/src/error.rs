@@ -31,6 +31,36 @@ pub enum ClientError {
         /// What the system said.
         message: String,
     },
+    /// There are several addresses and nobody answers at any.
+    #[error("no gateway can be reached: {tried}")]
+    NoneReachable {
+        /// Each address with what happened there.
+        tried: String,
+    },
+    /// Its certificate comes from an authority that nobody here knows, or is for another name.
+    #[error(
+        "the certificate of {url} is not trusted ({message}); give the authority of the cluster with --authority"
+    )]
+    Untrusted {
+        /// Where.
+        url: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The file with the authority is none.
+    #[error("this is no certificate of an authority in PEM: {message}")]
+    InvalidAuthority {
+        /// What was seen.
+        message: String,
+    },
+    /// A name that cannot be part of an address.
+    #[error("`{name}` is no name of a {what}")]
+    InvalidName {
+        /// `node` for instance.
+        what: &'static str,
+        /// As it was given.
+        name: String,
+    },
     /// The key is missing or wrong.
     #[error(
         "the gateway at {url} refused the key ({message}); give the right one with --key-file or POMONA_KEY"
@@ -83,11 +113,18 @@ impl ClientError {
     /// Whether the cause is that no gateway can be used at all, rather than what was asked.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::NoGateway | Self::Refused { .. } | Self::Unreachable { .. } | Self::Silent { .. } => true,
+            Self::NoGateway
+            | Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::NoneReachable { .. }
+            | Self::Silent { .. } => true,
             Self::Api { status, code, .. } => {
                 *status == 503 || code == "shutting_down" || code == "model_unavailable"
             }
             Self::InvalidUrl { .. }
+            | Self::Untrusted { .. }
+            | Self::InvalidAuthority { .. }
+            | Self::InvalidName { .. }
             | Self::Unauthorized { .. }
             | Self::Protocol { .. }
             | Self::Lost { .. } => false,
@@ -99,6 +136,8 @@ impl ClientError {
         let url = shown(url);
         if has_refusal(error) {
             Self::Refused { url }
+        } else if is_distrust(error) {
+            Self::Untrusted { url, message: root(error) }
         } else if error.is_timeout() {
             Self::Unreachable { url, message: "no answer in time".to_owned() }
         } else {
@@ -115,6 +154,17 @@ impl ClientError {
 /// The address without the slash that only a program needs.
 pub(crate) fn shown(url: &reqwest::Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// Whether the certificate was the problem. The layers between wrap the error of TLS in errors of I/O, whose
+/// `source` steps over what they wrap.
+fn is_distrust(error: &reqwest::Error) -> bool {
+    causes(error).any(|mut cause| {
+        while let Some(inner) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            cause = inner;
+        }
+        matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)))
+    })
 }
 
 fn has_refusal(error: &reqwest::Error) -> bool {

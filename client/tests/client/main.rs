@@ -2,66 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
+mod admin;
+mod canned;
+mod reach;
+mod trust;
+
+use std::net::TcpListener;
 use std::time::Duration;
 
 use futures::StreamExt;
-use pomona_client::{ChatEvent, ChatMessage, ChatRequest, Client, ClientError, Endpoint, Given, Secret};
+use pomona_client::{ChatEvent, ChatMessage, ChatRequest, ClientError};
 use pomona_protocol::{ModelCard, ModelId, Role, Usage};
 
-/// Answers the first connection with `answer`, hands over what was asked, then waits for the client to close.
-struct Canned {
-    url: String,
-    asked: mpsc::Receiver<String>,
-    closed: mpsc::Receiver<()>,
-}
-
-fn canned(answer: String, close: bool) -> Canned {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (asked_sender, asked) = mpsc::channel();
-    let (closed_sender, closed) = mpsc::channel();
-    std::thread::spawn(move || {
-        let (mut connection, _) = listener.accept().unwrap();
-        asked_sender.send(read_request(&mut connection)).unwrap();
-        connection.write_all(answer.as_bytes()).unwrap();
-        if !close {
-            while connection.read(&mut [0; 100]).is_ok_and(|count| count > 0) {}
-        }
-        let _ = closed_sender.send(());
-    });
-    Canned { url, asked, closed }
-}
-
-fn read_request(connection: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    let mut piece = [0; 4096];
-    loop {
-        let count = connection.read(&mut piece).unwrap();
-        bytes.extend_from_slice(&piece[..count]);
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length =
-            head.to_lowercase().lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-        if body.len() >= length.unwrap_or(0) {
-            return text;
-        }
-    }
-}
-
-fn client(url: &str) -> Client {
-    let given = Given { url: Some(url.to_owned()), key: Secret::new("pom_test") };
-    Client::new(Endpoint::discover(given, Given::default(), Given::default()).unwrap()).unwrap()
-}
-
-fn json(status: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-}
+use canned::{canned, client, json};
 
 fn events(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{body}")
