@@ -1,4 +1,9 @@
-//! The command line: every command and flag, with help that teaches. What they do stands in `command`.
+//! The command line: every command and flag, with help that teaches. What they do stands in `command`; flags of the
+//! commands that serve are in `serve`, commands of a cluster in `cluster`.
+
+mod cluster;
+mod serve;
+mod values;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,10 +11,12 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use pomona_config::Override;
 
 use crate::engine_process::EngineArgs;
 use crate::exit::Exit;
+
+pub(crate) use cluster::{NodeName, NodesCommand, TokenArgs, TokenCommand};
+pub(crate) use serve::{GatewayArgs, JoinArgs, JoinText, NodeArgs, UpArgs};
 
 /// Serves language models and talks to them.
 ///
@@ -25,6 +32,8 @@ Examples:
   pomona chat                       talk to it, from another terminal
   pomona chat \"Why is the sky blue?\"
   pomona status                     what is it doing?
+  pomona token create               let another machine join …
+  pomona node --join pom1-…         … by typing this there
 
 Exit codes: 0 done, 64 wrong usage, 69 no gateway or not able to serve, 78 wrong configuration, 130 interrupted,
 1 anything else."
@@ -40,6 +49,7 @@ pub(crate) struct Cli {
 
 /// What holds for every command.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// Folder for configuration, key, data and logs [env: POMONA_HOME]
     #[arg(long, global = true, value_name = "FOLDER")]
@@ -47,12 +57,17 @@ pub(crate) struct Global {
     /// Configuration file, instead of `config.toml` in its usual place
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Gateway to ask, instead of the one on this machine [env: POMONA_URL]
-    #[arg(long, global = true, value_name = "URL")]
-    pub(crate) url: Option<String>,
+    /// Gateway to ask, instead of the one on this machine; several of one cluster by commas, near ones are tried
+    /// first [env: POMONA_URL]
+    #[arg(long, global = true, value_name = "URL", value_delimiter = ',')]
+    pub(crate) url: Vec<String>,
     /// File with the key for it [env: POMONA_KEY holds the key itself]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
+    /// Certificate of the cluster's authority in PEM, for https; this machine's cluster is known
+    /// [env: POMONA_AUTHORITY]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) authority: Option<PathBuf>,
     /// Print JSON, for programs
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -71,9 +86,50 @@ Examples:
   pomona up --model ~/models/qwen --port 8080   a Hugging Face folder on another port
   pomona up --set log.level=debug               any key of the configuration
   POMONA_LOG_LEVEL=debug pomona up              … from the environment
+  pomona up --join pom1-…                       join a cluster as a second gateway that hosts models
 
 Ctrl-C lets running answers end; a second one does not wait.")]
     Up(UpArgs),
+    /// Host models for a cluster, without a gateway on this machine
+    #[command(after_help = "\
+Examples:
+  pomona node --join pom1-…                  join with a token from `pomona token create`
+  pomona node                                come back; the membership is kept
+  pomona node --join - < token.txt           the token from a file, out of the history of the shell
+  pomona node --model ~/models/qwen --name studio
+  pomona node --gateway cluster.example:9999  … and this way, when the LAN is out of reach
+
+Ctrl-C hands running answers over to other nodes, or lets them end; a second one does not wait.")]
+    Node(NodeArgs),
+    /// Answer for a cluster, without hosting models on this machine
+    #[command(after_help = "\
+Examples:
+  pomona gateway                             a cluster of its own; nodes bring the models
+  pomona gateway --join pom1-…               a second way into a cluster
+  pomona gateway --bind 0.0.0.0 --no-open    for other machines, on a server
+
+A token for it is made with `pomona token create --role gateway`.")]
+    Gateway(GatewayArgs),
+    /// Tokens with which machines join
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  pomona token create
+  pomona token ls
+  pomona token revoke 4f1d22c09a3be871"
+    )]
+    Token(TokenCommand),
+    /// Machines of the cluster
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  pomona nodes ls
+  pomona nodes drain mini --wait
+  pomona nodes undrain mini"
+    )]
+    Nodes(NodesCommand),
     /// Serve one model to the node that started this process
     #[command(hide = true)]
     Engine(EngineArgs),
@@ -88,8 +144,15 @@ Examples:
 
 Ctrl-C ends the running answer; at the empty prompt it ends the conversation.")]
     Chat(ChatArgs),
-    /// Models that can be asked
-    #[command(subcommand, after_help = "Examples:\n  pomona models ls\n  pomona models ls --json")]
+    /// Models: which can be asked, and where they are loaded
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  pomona models ls
+  pomona models ls --json
+  pomona models load sprout --node mini"
+    )]
     Models(ModelsCommand),
     /// What the gateway and its replicas are doing
     #[command(after_help = "\
@@ -121,53 +184,6 @@ Examples:
   pomona completions zsh > \"${fpath[1]}/_pomona\"
   pomona completions fish > ~/.config/fish/completions/pomona.fish")]
     Completions(CompletionsArgs),
-}
-
-/// Flags of `pomona up`; those with a key in the configuration win over it.
-#[derive(Clone, Debug, Default, Args)]
-pub(crate) struct UpArgs {
-    /// Address to listen on (gateway.bind)
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) bind: Option<String>,
-    /// Port to listen on, 0 for any free one (gateway.port)
-    #[arg(long, value_name = "PORT")]
-    pub(crate) port: Option<String>,
-    /// Hugging Face folder to serve instead of the built-in model (model.path)
-    #[arg(long, value_name = "PATH")]
-    pub(crate) model: Option<PathBuf>,
-    /// Serve beyond this machine without TLS (gateway.insecure)
-    #[arg(long)]
-    pub(crate) insecure: bool,
-    /// Do not open the page of the gateway in a browser
-    #[arg(long)]
-    pub(crate) no_open: bool,
-    /// Set any key of the configuration; may be repeated
-    #[arg(long = "set", value_name = "SECTION.KEY=VALUE", value_parser = parse_set)]
-    pub(crate) set: Vec<(String, String)>,
-}
-
-impl UpArgs {
-    /// What the flags set in the configuration; named flags win over `--set`.
-    pub(crate) fn overrides(&self) -> Vec<Override> {
-        let set = self.set.iter().map(|(key, value)| over("--set", key, value.clone()));
-        let model = self.model.as_ref().map(|path| path.to_string_lossy().into_owned());
-        let named = [
-            self.bind.clone().map(|value| over("--bind", "gateway.bind", value)),
-            self.port.clone().map(|value| over("--port", "gateway.port", value)),
-            model.map(|value| over("--model", "model.path", value)),
-            self.insecure.then(|| over("--insecure", "gateway.insecure", "true".to_owned())),
-        ];
-        set.chain(named.into_iter().flatten()).collect()
-    }
-}
-
-fn over(flag: &'static str, key: &str, value: String) -> Override {
-    Override { flag, key: key.to_owned(), value }
-}
-
-fn parse_set(text: &str) -> Result<(String, String), String> {
-    let parts = text.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.to_owned()));
-    parts.ok_or_else(|| "expected SECTION.KEY=VALUE, gateway.port=8080 for instance".to_owned())
 }
 
 /// Flags of `pomona chat`.
@@ -206,6 +222,28 @@ pub(crate) enum ModelsCommand {
         after_help = "Examples:\n  pomona models ls\n  pomona models ls --json"
     )]
     Ls,
+    /// Load one more replica of a model
+    #[command(after_help = "\
+Examples:
+  pomona models load sprout                where there is room
+  pomona models load sprout --node mini")]
+    Load(PlacedModel),
+    /// Take the replicas of a model away; their turns end or move first
+    #[command(after_help = "\
+Examples:
+  pomona models unload sprout --node mini
+  pomona models unload sprout              everywhere")]
+    Unload(PlacedModel),
+}
+
+/// A model, and where.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PlacedModel {
+    /// Its name
+    pub(crate) model: String,
+    /// Name or id of the machine
+    #[arg(long, value_name = "NODE")]
+    pub(crate) node: Option<String>,
 }
 
 /// What to do with the configuration.

@@ -58,7 +58,15 @@ impl fmt::Display for Day {
 
 /// Now, as `2026-01-31T23:59:59Z`.
 pub(crate) fn now_utc() -> String {
-    let seconds = seconds_now();
+    at(seconds_now())
+}
+
+/// So many seconds after the start of 1970, as `2026-01-31T23:59:59Z`.
+pub(crate) fn utc(unix_s: u64) -> String {
+    at(i64::try_from(unix_s).unwrap_or_default())
+}
+
+fn at(seconds: i64) -> String {
     let of_day = seconds.rem_euclid(86_400);
     let day = Day(seconds.div_euclid(86_400));
     format!("{day}T{:02}:{:02}:{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60)

@@ -3,25 +3,30 @@
 mod chat;
 mod completions;
 mod config;
+mod join;
 mod key;
 mod models;
+mod nodes;
 mod status;
+mod token;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use pomona_client::{Client, Endpoint, Given, Secret};
-use pomona_config::{Loaded, Override};
+use pomona_config::{Config, Loaded, Override};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{Cli, Command, Global, UpArgs};
 use crate::exit::Exit;
 use crate::paths::Paths;
-use crate::{data_lock, engine_process, logging, up};
+use crate::{data_lock, engine_process, logging, node, up};
 
-/// Bytes of a key file; keys have 51 characters, and comments may stand around them.
-const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Bytes of a file with a key or a certificate: either has less than 2 KiB, and comments may stand around it.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Certificate of the authority of this machine's cluster, below the data folder.
+const AUTHORITY_FILE: &str = "cluster/authority.pem";
 
 /// Runs what was asked for.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -29,6 +34,18 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match command {
         None => run_up(UpArgs::default(), &global),
         Some(Command::Up(args)) => run_up(args, &global),
+        Some(Command::Node(mut args)) => {
+            join::resolve(&mut args.join)?;
+            let overrides = args.overrides();
+            serve("node", &global, &overrides, |config, paths| node::node(args, config, paths))
+        }
+        Some(Command::Gateway(mut args)) => {
+            join::resolve(&mut args.join)?;
+            let overrides = args.overrides();
+            serve("gateway", &global, &overrides, |config, paths| up::gateway(args, config, paths))
+        }
+        Some(Command::Token(command)) => with_log(&global, || token::run(command, &global)),
+        Some(Command::Nodes(command)) => with_log(&global, || nodes::run(command, &global)),
         Some(Command::Engine(args)) => engine_process::run(args),
         Some(Command::Chat(args)) => with_log(&global, || chat::run(args, &global)),
         Some(Command::Models(command)) => with_log(&global, || models::run(&command, &global)),
@@ -39,20 +56,37 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn run_up(args: UpArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    if global.url.is_some() || global.key_file.is_some() {
-        let message = "--url and --key-file name a gateway to ask; `pomona up` is one";
+fn run_up(mut args: UpArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    join::resolve(&mut args.join)?;
+    let overrides = args.overrides();
+    serve("up", global, &overrides, |config, paths| up::up(args, config, paths))
+}
+
+/// Runs what stays: configuration, log and runtime for one of the commands that serve.
+fn serve<F>(
+    command: &str,
+    global: &Global,
+    overrides: &[Override],
+    run: impl FnOnce(Config, Paths) -> F,
+) -> anyhow::Result<ExitCode>
+where
+    F: Future<Output = anyhow::Result<ExitCode>>,
+{
+    if !global.url.is_empty() || global.key_file.is_some() || global.authority.is_some() {
+        let message = format!(
+            "--url, --key-file and --authority are for asking a gateway; `pomona {command}` asks none"
+        );
         return Err(Exit::Usage.because(anyhow::anyhow!(message)));
     }
     let paths = Paths::discover(global.home.as_deref())?;
-    let loaded = load_config(&paths, global, &args.overrides())?;
+    let loaded = load_config(&paths, global, overrides)?;
     let _log = logging::start_service(&loaded.config.log, Some(&paths.logs_dir), global.verbose)?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(worker_threads())
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let ended = runtime.block_on(Box::pin(up::up(args, loaded.config, paths)));
+    let ended = runtime.block_on(Box::pin(run(loaded.config, paths)));
     // What still runs on threads of its own (a slow disk) may not hold up the end.
     runtime.shutdown_background();
     ended
@@ -72,23 +106,26 @@ fn load_config(paths: &Paths, global: &Global, overrides: &[Override]) -> anyhow
     Ok(pomona_config::load(file, environment, overrides)?)
 }
 
-/// The gateway that is meant: flags, environment, the one that runs here.
+/// The gateways that are meant: flags, environment, the one that runs here.
 fn connect(global: &Global) -> anyhow::Result<Client> {
-    let key = match &global.key_file {
-        Some(path) => Some(read_key(path)?),
-        None => None,
-    };
-    let flags = Given { url: global.url.clone(), key };
+    let key = global.key_file.as_deref().map(read_key).transpose()?;
+    let authority = global.authority.as_deref().map(read_authority).transpose()?;
+    let flags = Given { urls: global.url.clone(), key, authority };
     let variable = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let environment = Given {
-        url: variable("POMONA_URL"),
+        urls: variable("POMONA_URL").map(|urls| split(&urls)).unwrap_or_default(),
         key: variable("POMONA_KEY").and_then(|text| Secret::new(&text)),
+        authority: variable("POMONA_AUTHORITY").map(|path| read_authority(Path::new(&path))).transpose()?,
     };
-    let has_url = flags.url.is_some() || environment.url.is_some();
+    let has_url = !flags.urls.is_empty() || !environment.urls.is_empty();
     let local = match Paths::discover(global.home.as_deref()) {
         Ok(paths) => Given {
-            url: data_lock::running_gateway(&paths.data_dir).map(|gateway| gateway.url),
+            urls: data_lock::running_gateway(&paths.data_dir)
+                .map(|gateway| gateway.url)
+                .into_iter()
+                .collect(),
             key: read_key(&paths.key_file).ok(),
+            authority: read_authority(&paths.data_dir.join(AUTHORITY_FILE)).ok(),
         },
         // Without a home there is still the gateway that was named.
         Err(_) if has_url => Given::default(),
@@ -97,15 +134,28 @@ fn connect(global: &Global) -> anyhow::Result<Client> {
     Ok(Client::new(Endpoint::discover(flags, environment, local)?)?)
 }
 
+fn split(urls: &str) -> Vec<String> {
+    urls.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()).collect()
+}
+
+fn read_authority(path: &Path) -> anyhow::Result<Vec<u8>> {
+    read_file(path, "authority").map(String::into_bytes)
+}
+
 /// The first key of a file; lines that start with `#` are comments.
 fn read_key(path: &Path) -> anyhow::Result<Secret> {
-    use std::io::Read;
-    let what = || format!("cannot read the key file {}", path.display());
-    let mut text = String::new();
-    let file = std::fs::File::open(path).with_context(what)?;
-    file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).with_context(what)?;
+    let text = read_file(path, "key")?;
     let key = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     key.and_then(Secret::new).with_context(|| format!("the key file {} holds no key", path.display()))
+}
+
+fn read_file(path: &Path, what: &str) -> anyhow::Result<String> {
+    use std::io::Read;
+    let context = || format!("cannot read the {what} file {}", path.display());
+    let mut text = String::new();
+    let file = std::fs::File::open(path).with_context(context)?;
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).with_context(context)?;
+    Ok(text)
 }
 
 /// Threads for connections and actors: a quarter of the cores, since the engine needs the others. One serves

@@ -47,7 +47,11 @@ impl Exit {
             return Some(Self::Configuration);
         }
         match cause.downcast_ref::<ClientError>() {
-            Some(ClientError::InvalidUrl { .. }) => Some(Self::Usage),
+            Some(
+                ClientError::InvalidUrl { .. }
+                | ClientError::InvalidName { .. }
+                | ClientError::InvalidAuthority { .. },
+            ) => Some(Self::Usage),
             Some(error) if error.is_unavailable() => Some(Self::Unavailable),
             _ => None,
         }

@@ -2,7 +2,13 @@
 
 mod cli;
 mod command;
+mod node;
 mod up;
+
+mod encryption;
+mod machine;
+mod member;
+mod refusal_log;
 
 mod banner;
 mod data_lock;

@@ -11,7 +11,12 @@ use serde::Serialize;
 pub(crate) const DIM: Style = Style::new().dimmed();
 /// For heads of tables.
 pub(crate) const BOLD: Style = Style::new().bold();
-const RED: Style = AnsiColor::Red.on_default().bold();
+/// For what is wrong.
+pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
+/// For what is as it should be.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// For what may become wrong.
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default();
 
 /// Whoever read stdout is gone.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +56,12 @@ pub(crate) fn remark(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
+/// Asks on stderr, without ending the line.
+pub(crate) fn prompt(text: &str) {
+    let mut stderr = anstream::stderr();
+    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
+}
+
 /// Says on stderr what went wrong. The text may quote a gateway of somebody else, so it is made harmless.
 pub(crate) fn error(text: &str) {
     remark(&format!("{RED}error:{RED:#} {}", harmless(text)));
@@ -71,25 +82,57 @@ pub(crate) fn harmless(text: &str) -> String {
     text.chars().filter(|c| !harmful(*c)).collect()
 }
 
+/// A cell of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct Cell {
+    pub(crate) text: String,
+    pub(crate) style: Style,
+}
+
+impl Cell {
+    /// A cell in a style of its own.
+    pub(crate) fn styled(text: impl Into<String>, style: Style) -> Self {
+        Self { text: text.into(), style }
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::styled(text, Style::new())
+    }
+}
+
 /// Columns of equal width, two spaces apart, with a bold head. Cells are made harmless.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let cell = |text: &str| harmless(text).replace(['\n', '\t'], " ");
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|text| cell(text)).collect()).collect();
+    let rows: Vec<Vec<Cell>> = rows.iter().map(|row| row.iter().cloned().map(Cell::from).collect()).collect();
+    styled_table(head, &rows)
+}
+
+/// [`table`] with styles.
+pub(crate) fn styled_table(head: &[&str], rows: &[Vec<Cell>]) -> String {
+    let plain = |cell: &Cell| Cell::styled(harmless(&cell.text).replace(['\n', '\t'], " "), cell.style);
+    let rows: Vec<Vec<Cell>> = rows.iter().map(|row| row.iter().map(plain).collect()).collect();
     let width = |column: usize, name: &str| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count());
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.chars().count());
         cells.chain([name.chars().count()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = head.iter().enumerate().map(|(column, name)| width(column, name)).collect();
-    let joined = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).map(|(text, width)| format!("{text:width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let mut text = format!("{BOLD}{}{BOLD:#}", joined(head.to_vec()));
-    for row in &rows {
-        text.push('\n');
-        text.push_str(&joined(row.iter().map(String::as_str).collect()));
+    let bold: Vec<Cell> = head.iter().map(|name| Cell::styled(*name, BOLD)).collect();
+    let lines: Vec<String> = [&bold].into_iter().chain(&rows).map(|cells| joined(cells, &widths)).collect();
+    lines.join("\n")
+}
+
+/// One line of a table; nothing stands behind its last cell that is not empty.
+fn joined(cells: &[Cell], widths: &[usize]) -> String {
+    let last = cells.iter().rposition(|cell| !cell.text.is_empty()).map_or(0, |last| last + 1);
+    let mut line = String::new();
+    for (column, (Cell { text, style }, width)) in cells.iter().zip(widths).take(last).enumerate() {
+        line.push_str(&format!("{style}{text}{style:#}"));
+        if column + 1 < last {
+            line.push_str(&" ".repeat(width - text.chars().count() + 2));
+        }
     }
-    text
+    line
 }
 
 #[cfg(test)]
@@ -105,8 +148,14 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = vec![vec!["sprout".to_owned(), "1".to_owned()], vec!["ä\nb".to_owned(), "22".to_owned()]];
         let text = table(&["MODEL", "N"], &rows);
-        let plain =
-            text.replace(&BOLD.render().to_string(), "").replace(&BOLD.render_reset().to_string(), "");
-        assert_eq!(plain, "MODEL   N\nsprout  1\nä b     22");
+        assert_eq!(anstream::adapter::strip_str(&text).to_string(), "MODEL   N\nsprout  1\nä b     22");
+    }
+
+    #[test]
+    fn styles_take_no_room_and_no_space_ends_a_line() {
+        let row = |text: &str, style| vec![Cell::styled(text, style), Cell::from(String::new())];
+        let text = styled_table(&["A", "B"], &[row("good", GOOD), row("bad", RED)]);
+        assert!(text.contains(&format!("{GOOD}good{GOOD:#}\n")), "{text:?}");
+        assert_eq!(anstream::adapter::strip_str(&text).to_string(), "A     B\ngood\nbad");
     }
 }
