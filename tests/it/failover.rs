@@ -8,7 +8,7 @@ use pomona_tests::system::{self, Signal};
 use pomona_tests::{Answer, Launch, Pomona, Socket};
 use serde_json::Value;
 
-use crate::support::{Random, eager, eventually, full, turn};
+use crate::support::{announced, eager, eventually, full, turn};
 
 /// Streams that run at once.
 const STREAMS: u64 = 8;
@@ -74,7 +74,7 @@ fn check_all(answers: &[Answer], expected: &[String]) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_survive_kill_9_of_the_engine_without_a_token_lost_or_repeated() -> Result<()> {
-    let mut random = Random::announced();
+    let mut random = announced();
     let kills = if full() { 200 } else { 20 };
     let pomona = sturdy().start().await?;
     let expected = undisturbed(&pomona).await?;

@@ -1,6 +1,8 @@
 //! Whole processes under faults. Each test is a rule; each starts its own `pomona`.
 //!
-//! `POMONA_TEST_FULL=1` takes the heavy counts, `POMONA_TEST_SEED` repeats a run of the random ones.
+//! `POMONA_TEST_FULL=1` takes the heavy counts, `POMONA_TEST_SEED` repeats a run of the random ones,
+//! `POMONA_TEST_OTHER_BIN` names another version of the binary for the update of a fleet. Tests that need network
+//! namespaces say so and pass where there are none.
 #![expect(clippy::print_stdout, reason = "seeds and counts are printed for whoever repeats a failure")]
 
 mod support;
@@ -15,6 +17,16 @@ mod faults;
 mod leaving;
 mod pace;
 mod websocket;
+
+mod join;
+mod survive;
+mod update;
+mod weights;
+
+mod fleet;
+#[cfg(target_os = "linux")]
+mod garbage;
+mod lan_wan;
 
 mod logs;
 mod model_folders;

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use bytes::BytesMut;
 use pomona_protocol::limits::EVENT_FRAME_BYTES_MAX;
 use pomona_protocol::{
-    EngineReport, FrameDecoder, Message, ModelId, Open, OutputFormat, Role, Sampling, TurnEvent, TurnId,
-    TurnInput, TurnRequest, encode_frame,
+    EngineLoad, EngineReport, FrameDecoder, Message, ModelId, Open, OutputFormat, Role, Sampling, TurnEvent,
+    TurnId, TurnInput, TurnRequest, encode_frame,
 };
 use pomona_tests::script::{answer, token_id};
 use pomona_tests::system;
@@ -132,6 +132,44 @@ async fn a_watcher_hears_ready_and_then_load() -> Result<()> {
     }
     heard.dedup();
     ensure!(heard == ["loading", "ready", "load"], "{heard:?}");
+    Ok(())
+}
+
+/// Watches until a load satisfies `condition`.
+async fn load_until(engine: &Engine, condition: impl Fn(&EngineLoad) -> bool) -> Result<EngineLoad> {
+    let mut stream = engine.open(&Open::Watch).await?;
+    let mut decoder = FrameDecoder::<EngineReport>::new(EVENT_FRAME_BYTES_MAX);
+    loop {
+        match decoder.next_frame()? {
+            Some(EngineReport::Load(load)) if condition(&load) => return Ok(load),
+            Some(_) => {}
+            None => ensure!(stream.read_buf(decoder.buffer()).await? > 0, "closed"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_batch_lets_the_next_turn_wait_and_then_run() -> Result<()> {
+    let engine = Engine::start("tokens=30 pace=50 batch=1 prefill_us=1000")?;
+    let (one, two) = (engine.turn(request("one", Vec::new())), engine.turn(request("two", Vec::new())));
+    let waits = load_until(&engine, |load| load.waiting == 1);
+    let (one, two, load) = tokio::try_join!(one, two, waits)?;
+    ensure!(load.running == 1, "{load:?}");
+    ensure!(load.samples.first().is_some_and(|sample| sample.micros == 20_000), "{load:?}");
+    ensure!(text(&one) == answer(5, 30) && text(&two) == answer(5, 30), "{one:?} {two:?}");
+    let idle = load_until(&engine, |load| load.running == 0).await?;
+    ensure!(idle.waiting == 0 && idle.step_prefill_tokens == 0, "{idle:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_turn_that_leaves_frees_its_place_in_the_batch() -> Result<()> {
+    let engine = Engine::start("tokens=100000 pace=50 batch=1")?;
+    let held = engine.open(&Open::Turn { attempt: 1, request: Box::new(request("one", Vec::new())) }).await?;
+    load_until(&engine, |load| load.running == 1).await?;
+    drop(held);
+    let next = engine.turn(request("tokens=3", Vec::new())).await?;
+    ensure!(text(&next) == answer(5, 3), "{next:?}");
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use pomona_tests::{Ended, Launch};
 use tempfile::TempDir;
 
-use crate::support::{FAILING_START, scripted, turn};
+use crate::support::{FAILING_START, eventually, scripted, turn};
 
 /// Exit codes of `sysexits.h`.
 const USAGE: i32 = 64;
@@ -29,8 +29,9 @@ async fn a_port_that_is_taken_is_replaced_by_the_first_free_one_and_it_says_so()
     let pomona = scripted("tokens=4").set("gateway.port", port).start().await?;
     let found: u16 = pomona.api.url.rsplit(':').next().unwrap_or_default().parse()?;
     ensure!((10_000..=10_020).contains(&found), "listens on {found}");
-    ensure!(pomona.printed().contains(&port.to_string()), "does not name {port}: {}", pomona.printed());
-    Ok(())
+    // The banner follows readiness.
+    let named = || async { Ok(pomona.printed().contains(&port.to_string())) };
+    eventually("it names the port that was taken", FAILING_START, named).await.map(drop)
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use pomona_tests::Launch;
+use pomona_tests::cluster::Builder;
+use pomona_tests::random::Random;
+use pomona_tests::{Cluster, Launch, Socket};
 use serde_json::{Value, json};
 
 /// Longest time that a start which must fail may take.
@@ -19,6 +21,16 @@ pub(crate) fn engine() -> &'static Path {
 /// `pomona up` with the scripted engine, restarting without long pauses.
 pub(crate) fn scripted(script: &str) -> Launch {
     eager(Launch::default()).engine(engine(), script)
+}
+
+/// A cluster whose nodes run the scripted engine.
+pub(crate) fn fleet(script: &str) -> Builder {
+    Cluster::builder().engine(engine(), script)
+}
+
+/// A WebSocket that tells when a turn goes on elsewhere.
+pub(crate) async fn telling_socket(cluster: &Cluster) -> Result<Socket> {
+    Socket::connect(&cluster.api().clone().telling_resumed()).await
 }
 
 /// Restarts soon and often: these tests are about what happens between.
@@ -41,26 +53,13 @@ pub(crate) fn full() -> bool {
     std::env::var_os("POMONA_TEST_FULL").is_some()
 }
 
-/// Numbers from a printed seed.
-pub(crate) struct Random(u64);
-
-impl Random {
-    /// From `POMONA_TEST_SEED`, else from the clock; says which.
-    pub(crate) fn announced() -> Self {
-        let given = std::env::var("POMONA_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let seed = given.unwrap_or(clock.as_nanos() as u64 % 1_000_000_007);
-        println!("repeat with POMONA_TEST_SEED={seed}");
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// Below `end`.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
+/// Numbers from `POMONA_TEST_SEED`, else from the clock; says which.
+pub(crate) fn announced() -> Random {
+    let given = std::env::var("POMONA_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let seed = given.unwrap_or(clock.as_nanos() as u64 % 1_000_000_007);
+    println!("repeat with POMONA_TEST_SEED={seed}");
+    Random::new(seed)
 }
 
 /// Looks until `condition` holds; says how long that took.
@@ -80,4 +79,15 @@ where
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Ok(started.elapsed())
+}
+
+/// Whether there are network namespaces; says why not.
+pub(crate) fn has_hosts() -> bool {
+    match pomona_tests::netns::available() {
+        None => true,
+        Some(why) => {
+            println!("skipped: {why}");
+            false
+        }
+    }
 }

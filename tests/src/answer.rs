@@ -1,7 +1,7 @@
 //! What a client has seen of one turn, and the rules that it must keep: tokens without gap or repeat, one
 //! terminal event, nothing behind it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
@@ -23,10 +23,27 @@ pub struct Answer {
     pub usage: Option<Value>,
     /// When the first token came.
     pub first_token: Option<Instant>,
+    /// When each event with tokens came, and how many tokens had come by then.
+    pub arrivals: Vec<(Instant, u64)>,
+    /// Where it went on after it had lost its replica; told to clients that ask for it.
+    pub resumed: Vec<Resumed>,
     /// When the terminal event came.
     pub ended: Option<Instant>,
     /// Rules that were broken.
     pub broken: Vec<String>,
+}
+
+/// A turn that went on elsewhere.
+#[derive(Clone, Debug)]
+pub struct Resumed {
+    /// When the client heard of it.
+    pub at: Instant,
+    /// Tokens that had been shown.
+    pub shown: u64,
+    /// Code of the cause.
+    pub cause: String,
+    /// Where it goes on.
+    pub node: String,
 }
 
 impl Answer {
@@ -41,6 +58,13 @@ impl Answer {
         self.rule(!self.is_over(), || format!("{kind} behind the terminal event"));
         match kind.as_str() {
             "accepted" | "queued" | "started" => {}
+            "resumed" => {
+                let (shown, tokens) = (message["shown"].as_u64(), self.tokens);
+                self.rule(shown == Some(tokens), || {
+                    format!("resumed behind {shown:?} tokens, seen {tokens}")
+                });
+                self.take_resumed(message);
+            }
             "token" => {
                 let expected = self.tokens;
                 let index = message["index"].as_u64();
@@ -78,6 +102,30 @@ impl Answer {
         }
     }
 
+    /// Takes the news that it goes on elsewhere.
+    pub fn take_resumed(&mut self, news: &Value) {
+        let text = |key: &str| news[key].as_str().unwrap_or_default().to_owned();
+        let shown = news["shown"].as_u64().unwrap_or_default();
+        self.resumed.push(Resumed { at: Instant::now(), shown, cause: text("cause"), node: text("node") });
+    }
+
+    /// The longest silence between two events with tokens.
+    pub fn longest_gap(&self) -> Option<Duration> {
+        self.arrivals.windows(2).map(|pair| pair[1].0 - pair[0].0).max()
+    }
+
+    /// From `moment` to the first token behind it, if one had come before.
+    pub fn first_token_after(&self, moment: Instant) -> Option<Duration> {
+        let next = self.arrivals.partition_point(|(at, _)| *at <= moment);
+        (next > 0).then(|| self.arrivals.get(next)).flatten().map(|(at, _)| *at - moment)
+    }
+
+    /// Whether tokens had come by `moment` and the end had not.
+    pub fn was_running(&self, moment: Instant) -> bool {
+        let begun = self.first_token.is_some_and(|first| first <= moment);
+        begun && self.ended.is_none_or(|ended| ended > moment)
+    }
+
     /// An error unless the answer is complete and broke no rule.
     pub fn check_complete(&self) -> Result<()> {
         ensure!(self.broken.is_empty(), "broken rules: {:?}", self.broken);
@@ -96,7 +144,9 @@ impl Answer {
 
     fn push(&mut self, text: &str) {
         self.frames += 1;
-        self.first_token.get_or_insert_with(Instant::now);
+        let now = Instant::now();
+        self.first_token.get_or_insert(now);
+        self.arrivals.push((now, self.tokens.max(self.frames)));
         self.text.push_str(text);
     }
 

@@ -19,6 +19,8 @@ pub struct Api {
     pub url: String,
     /// Sent as bearer token.
     pub key: String,
+    /// Whether streams tell when a turn goes on elsewhere.
+    pub tells_resumed: bool,
     client: reqwest::Client,
 }
 
@@ -27,7 +29,13 @@ impl Api {
     pub fn new(url: &str, key: &str) -> Result<Self> {
         let client =
             reqwest::Client::builder().timeout(REQUEST_LIMIT).no_proxy().tcp_nodelay(true).build()?;
-        Ok(Self { url: url.to_owned(), key: key.to_owned(), client })
+        Ok(Self { url: url.to_owned(), key: key.to_owned(), tells_resumed: false, client })
+    }
+
+    /// The same, asking to be told when a turn goes on elsewhere.
+    pub fn telling_resumed(mut self) -> Self {
+        self.tells_resumed = true;
+        self
     }
 
     /// A request with the key, to be changed and sent.
@@ -39,6 +47,18 @@ impl Api {
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
         let response = self.request(reqwest::Method::GET, path).send().await?;
         Ok((response.status().as_u16(), response.text().await?))
+    }
+
+    /// Status and body of a request with a JSON body; an empty or plain answer comes as text.
+    pub async fn send(&self, method: reqwest::Method, path: &str, body: &Value) -> Result<(u16, Value)> {
+        answered(self.request(method, path).json(body).send().await?).await
+    }
+
+    /// Status and `Retry-After` of a chat completion that does not stream.
+    pub async fn chat_head(&self, body: &Value) -> Result<(u16, Option<u64>)> {
+        let response = self.request(reqwest::Method::POST, "/v1/chat/completions").json(body).send().await?;
+        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        Ok((response.status().as_u16(), retry_after.and_then(|seconds| seconds.parse().ok())))
     }
 
     /// What the gateway tells an admin.
@@ -60,17 +80,18 @@ impl Api {
 
     /// Status and body of a chat completion that does not stream.
     pub async fn chat(&self, body: &Value) -> Result<(u16, Value)> {
-        let response = self.request(reqwest::Method::POST, "/v1/chat/completions").json(body).send().await?;
-        let status = response.status().as_u16();
-        let text = response.text().await?;
-        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+        self.send(reqwest::Method::POST, "/v1/chat/completions", body).await
     }
 
     /// Opens a streamed chat completion.
     pub async fn open_stream(&self, body: &Value) -> Result<reqwest::Response> {
         let mut body = body.clone();
         body["stream"] = json!(true);
-        Ok(self.request(reqwest::Method::POST, "/v1/chat/completions").json(&body).send().await?)
+        let mut request = self.request(reqwest::Method::POST, "/v1/chat/completions").json(&body);
+        if self.tells_resumed {
+            request = request.header("x-pomona-events", "resumed");
+        }
+        Ok(request.send().await?)
     }
 
     /// A streamed chat completion from its first byte to its last. A refusal before the stream is an answer
@@ -104,16 +125,27 @@ impl Api {
     }
 }
 
+async fn answered(response: reqwest::Response) -> Result<(u16, Value)> {
+    let status = response.status().as_u16();
+    let text = response.text().await?;
+    Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+}
+
 fn take_event(answer: &mut Answer, done: &mut bool, event: &str) {
     let data: Vec<&str> =
         event.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim_start).collect();
     let data = data.join("\n");
+    let named = event.lines().filter_map(|line| line.strip_prefix("event:")).map(str::trim).next_back();
     if *done && !data.is_empty() {
         answer.broken.push(format!("event behind [DONE]: {data}"));
     }
     match data.as_str() {
         "" => {}
         "[DONE]" => *done = true,
+        text if named == Some("pomona.resumed") => match serde_json::from_str(text) {
+            Ok(news) => answer.take_resumed(&news),
+            Err(error) => answer.broken.push(format!("{error} in {text}")),
+        },
         text => match serde_json::from_str(text) {
             Ok(chunk) => answer.take_chunk(&chunk),
             Err(error) => answer.broken.push(format!("{error} in {text}")),

@@ -60,6 +60,12 @@ impl Launch {
         self
     }
 
+    /// As [`Launch::through`], with words that are owned.
+    pub fn through_all(mut self, wrapper: Vec<String>) -> Self {
+        self.wrapper = wrapper;
+        self
+    }
+
     /// One more argument.
     pub fn argument(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());

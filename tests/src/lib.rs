@@ -3,6 +3,7 @@
 //! Nothing here imports the crates under test but `protocol`: a cluster is what its processes say on the wire.
 
 pub mod build;
+pub mod random;
 pub mod script;
 
 pub mod launch;
@@ -13,7 +14,13 @@ pub mod answer;
 pub mod http;
 pub mod socket;
 
+pub mod netns;
+pub mod relay;
+
+pub mod cluster;
+
 pub use answer::Answer;
+pub use cluster::Cluster;
 pub use http::Api;
 pub use launch::Launch;
 pub use process::{Ended, Pomona};

@@ -2,6 +2,8 @@
 //! turn, where the turn's words win. Its answer follows from seed and index alone, so that a continuation
 //! can be checked by anyone.
 
+use std::time::Duration;
+
 /// Behaviour of the test engine. Indices count tokens of the answer, those of earlier attempts included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
@@ -9,6 +11,13 @@ pub struct Script {
     pub tokens: u32,
     /// Microseconds before each frame; 0 sends as fast as the stream takes them.
     pub pace_us: u64,
+    /// Tokens per second of one sequence, however many run; 0 leaves it to `pace_us`. With `batch` and `prefill_us`
+    /// the engine behaves as a chip does, and load spread over several is faster than on one.
+    pub pace: u32,
+    /// Sequences that run at once; others wait. 0 means any number.
+    pub batch: u32,
+    /// Microseconds before the first token, per token of the prompt and of what was shown.
+    pub prefill_us: u64,
     /// Tokens per frame.
     pub chunk: u32,
     /// Before this token the whole engine stands still, with work.
@@ -36,6 +45,9 @@ impl Default for Script {
         Self {
             tokens: 16,
             pace_us: 0,
+            pace: 0,
+            batch: 0,
+            prefill_us: 0,
             chunk: 1,
             hang: None,
             exit: None,
@@ -67,6 +79,9 @@ impl Script {
         match key {
             "tokens" => self.tokens = number.unwrap_or(self.tokens),
             "pace_us" => self.pace_us = number.unwrap_or(0).into(),
+            "pace" => self.pace = number.unwrap_or(0),
+            "batch" => self.batch = number.unwrap_or(0),
+            "prefill_us" => self.prefill_us = number.unwrap_or(0).into(),
             "chunk" => self.chunk = number.unwrap_or(1).max(1),
             "hang" => self.hang = number,
             "exit" => self.exit = number,
@@ -79,6 +94,19 @@ impl Script {
             "load_fails" => self.load_fails = Some(value.to_owned()),
             _ => {}
         }
+    }
+
+    /// The time of one token of a sequence.
+    pub fn token_time(&self) -> Duration {
+        match self.pace {
+            0 => Duration::from_micros(self.pace_us),
+            pace => Duration::from_secs(1) / pace,
+        }
+    }
+
+    /// The time before the first token, with this many to read.
+    pub fn prefill_time(&self, tokens: u32) -> Duration {
+        Duration::from_micros(self.prefill_us) * tokens
     }
 
     /// Whether a fault is due before token `index`.

@@ -29,6 +29,7 @@ impl Socket {
     /// Connects with the key.
     pub async fn connect(api: &Api) -> Result<Self> {
         let url = api.url.replacen("http", "ws", 1) + "/v1/chat/stream";
+        let url = if api.tells_resumed { url + "?events=resumed" } else { url };
         let mut request = url.into_client_request()?;
         request.headers_mut().insert("authorization", format!("Bearer {}", api.key).parse()?);
         let (stream, _) = connect_async(request).await.context("no WebSocket on /v1/chat/stream")?;

@@ -42,6 +42,16 @@ pub fn cpu_time(pid: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanos))
 }
 
+/// The sockets that a process holds, by number. Linux only.
+pub fn socket_inodes(pid: u32) -> Result<Vec<u64>> {
+    let folder = std::fs::read_dir(format!("/proc/{pid}/fd")).context("files cannot be listed")?;
+    let links = folder.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    let inode = |link: std::path::PathBuf| {
+        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse::<u64>().ok()
+    };
+    Ok(links.filter_map(inode).collect())
+}
+
 /// Resident bytes of a process. Linux only.
 pub fn resident_bytes(pid: u32) -> Result<u64> {
     let status =

@@ -16,6 +16,7 @@ use pomona_tests::script::{Fault, Script, token_id, token_text};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
 
 /// Longest time between two reports.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
@@ -29,6 +30,9 @@ struct Engine {
     hung: AtomicBool,
     steps: AtomicU64,
     running: AtomicU32,
+    waiting: AtomicU32,
+    prefilling: AtomicU32,
+    places: Semaphore,
     prompt_tokens: AtomicU64,
     generated_tokens: AtomicU64,
 }
@@ -39,14 +43,19 @@ async fn main() -> Result<()> {
     let option =
         |name: &str| arguments.iter().position(|one| one == name).and_then(|at| arguments.get(at + 1));
     let socket = option("--socket").context("--socket PATH is missing")?;
+    let script = Script::default().told(&arguments.join(" "));
+    let places = if script.batch == 0 { Semaphore::MAX_PERMITS } else { script.batch as usize };
     let engine = Arc::new(Engine {
-        script: Script::default().told(&arguments.join(" ")),
+        script,
+        places: Semaphore::new(places),
         model: ModelId(option("--model-id").cloned().unwrap_or_else(|| "test".to_owned())),
         started: Instant::now(),
         ready: AtomicBool::new(false),
         hung: AtomicBool::new(false),
         steps: AtomicU64::new(0),
         running: AtomicU32::new(0),
+        waiting: AtomicU32::new(0),
+        prefilling: AtomicU32::new(0),
         prompt_tokens: AtomicU64::new(0),
         generated_tokens: AtomicU64::new(0),
     });
@@ -86,19 +95,26 @@ async fn serve(engine: &Engine, stream: UnixStream) -> Result<()> {
     loop {
         match decoder.next_frame()? {
             Some(Open::Watch) => return report(engine, &mut writer).await,
+            Some(Open::Attach { .. } | Open::Blob(_)) => return Ok(()),
             Some(Open::Turn { request, .. }) => {
-                engine.running.fetch_add(1, Ordering::AcqRel);
-                let outcome = tokio::select! {
-                    outcome = turn(engine, &request, &mut writer) => outcome,
-                    gone = closed(&mut reader, &mut decoder) => gone,
-                };
-                engine.running.fetch_sub(1, Ordering::AcqRel);
-                outcome?;
+                tokio::select! {
+                    outcome = placed(engine, &request, &mut writer) => outcome?,
+                    gone = closed(&mut reader, &mut decoder) => gone?,
+                }
             }
             None if reader.read_buf(decoder.buffer()).await? == 0 => return Ok(()),
             None => {}
         }
     }
+}
+
+/// Runs a turn once the batch has a place for it.
+async fn placed(engine: &Engine, request: &TurnRequest, writer: &mut Writer) -> Result<()> {
+    let waiting = Counted::new(&engine.waiting, 1);
+    let _place = engine.places.acquire().await?;
+    drop(waiting);
+    let _running = Counted::new(&engine.running, 1);
+    turn(engine, request, writer).await
 }
 
 /// Ends in an error when the opener closes its stream, which cancels the turn.
@@ -139,13 +155,21 @@ fn card(engine: &Engine) -> ModelCard {
 }
 
 fn load(engine: &Engine) -> EngineLoad {
+    let running = engine.running.load(Ordering::Acquire);
+    let micros = engine.script.token_time().as_micros() as u32;
     EngineLoad {
         steps: engine.steps.load(Ordering::Acquire),
-        running: engine.running.load(Ordering::Acquire),
+        running,
+        waiting: engine.waiting.load(Ordering::Acquire),
+        step_prefill_tokens: engine.prefilling.load(Ordering::Acquire),
         kv_blocks_total: 1,
         prompt_tokens: engine.prompt_tokens.load(Ordering::Acquire),
         generated_tokens: engine.generated_tokens.load(Ordering::Acquire),
-        samples: vec![StepSample { micros: 10, sequences: 1, tokens: 1 }],
+        samples: vec![StepSample {
+            micros: micros.max(10),
+            sequences: running.max(1),
+            tokens: running.max(1),
+        }],
         ..EngineLoad::default()
     }
 }
@@ -163,8 +187,13 @@ async fn turn(engine: &Engine, request: &TurnRequest, writer: &mut Writer) -> Re
     }
     writer.send(&TurnEvent::Started { prompt_tokens, cached_tokens: 0 }).await?;
     let end = request.sampling.max_tokens.unwrap_or(u32::MAX).min(script.tokens);
-    let mut pace = (script.pace_us > 0).then(|| tokio::time::interval(Duration::from_micros(script.pace_us)));
     let mut index = request.resume.len() as u32;
+    if script.prefill_us > 0 {
+        let _prefilling = Counted::new(&engine.prefilling, prompt_tokens + index);
+        tokio::time::sleep(script.prefill_time(prompt_tokens + index)).await;
+    }
+    let token_time = script.token_time();
+    let mut pace = (!token_time.is_zero()).then(|| tokio::time::interval(token_time));
     while index < end {
         if let Some(pace) = &mut pace {
             pace.tick().await;
@@ -188,6 +217,25 @@ async fn turn(engine: &Engine, request: &TurnRequest, writer: &mut Writer) -> Re
     let reason = if end < script.tokens { FinishReason::Length } else { FinishReason::Stop };
     let usage = Usage { prompt_tokens, cached_tokens: 0, completion_tokens: end };
     writer.send(&TurnEvent::Finished { reason, text: String::new(), usage }).await
+}
+
+/// A number that is part of a gauge for as long as this lives.
+struct Counted<'a> {
+    gauge: &'a AtomicU32,
+    amount: u32,
+}
+
+impl<'a> Counted<'a> {
+    fn new(gauge: &'a AtomicU32, amount: u32) -> Self {
+        gauge.fetch_add(amount, Ordering::AcqRel);
+        Self { gauge, amount }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.gauge.fetch_sub(self.amount, Ordering::AcqRel);
+    }
 }
 
 /// Where the next frame ends: after `chunk` tokens, at the end, or before a fault.
