@@ -6,8 +6,11 @@ mod gateway;
 mod load;
 mod machine;
 mod memory;
+mod relay;
+mod scale;
 mod start;
 mod streams;
+mod survive;
 mod table;
 
 use std::path::PathBuf;
@@ -47,12 +50,18 @@ enum Group {
     Memory,
     /// From start to first token.
     Start,
+    /// Tokens per second of one to eight nodes.
+    Scale,
+    /// Processor time of a token on its way over a link.
+    Relay,
+    /// What readers see of lost and drained nodes.
+    Survive,
 }
 
 /// Binaries of the release profile.
-struct Binaries {
-    pomona: PathBuf,
-    test_engine: PathBuf,
+pub(crate) struct Binaries {
+    pub(crate) pomona: PathBuf,
+    pub(crate) test_engine: PathBuf,
 }
 
 /// Measures and prints; `true` when no target was missed.
@@ -80,6 +89,15 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<bool> {
             if wanted(Group::Start) {
                 start::measure(&binaries, &mut table).await?;
             }
+            if wanted(Group::Scale) {
+                scale::measure(&binaries, &mut table).await?;
+            }
+            if wanted(Group::Relay) {
+                relay::measure(&binaries, &mut table).await?;
+            }
+            if wanted(Group::Survive) {
+                survive::measure(&binaries, &mut table).await?;
+            }
             anyhow::Ok(())
         })?;
     }
@@ -91,7 +109,8 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<bool> {
     Ok(table.all_met())
 }
 
-fn build_release() -> Result<Binaries> {
+/// Builds what is measured.
+pub(crate) fn build_release() -> Result<Binaries> {
     let root = workspace::root();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)

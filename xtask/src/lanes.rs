@@ -2,6 +2,7 @@
 //! line counts them.
 
 mod cargo;
+mod chaos;
 mod clients;
 mod job;
 mod tools;
@@ -46,10 +47,22 @@ const LANES: &[Lane] = &[
     Lane { name: "clippy", proves: "no lint complains", budget: minutes(12), run: cargo::clippy },
     Lane { name: "unit", proves: "each crate keeps its contracts", budget: minutes(20), run: cargo::unit },
     Lane {
+        name: "sim",
+        proves: "simulated clusters keep every promise under faults",
+        budget: minutes(8),
+        run: cargo::sim,
+    },
+    Lane {
         name: "processes",
-        proves: "whole processes survive kills, stalls and bad input",
-        budget: minutes(15),
+        proves: "whole processes and clusters survive kills, stalls, cuts and bad input",
+        budget: minutes(25),
         run: cargo::processes,
+    },
+    Lane {
+        name: "chaos",
+        proves: "answers stay the same while machines are lost",
+        budget: minutes(15),
+        run: chaos::chaos,
     },
     Lane {
         name: "openai-python",

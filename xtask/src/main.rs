@@ -3,8 +3,10 @@
 #![expect(clippy::print_stdout, reason = "a command-line tool answers on standard output")]
 
 mod bench;
+mod chaos;
 mod deny;
 mod lanes;
+mod sim;
 mod tidy;
 mod workspace;
 
@@ -28,6 +30,10 @@ enum Command {
     Tidy,
     /// Measures speed and memory; prints Markdown.
     Bench(bench::BenchArguments),
+    /// Kills, stops, cuts off and drains nodes under many streams; prints what the streams saw.
+    Chaos(chaos::ChaosArguments),
+    /// Runs simulated clusters under faults, from seeds.
+    Sim(sim::SimArguments),
     /// Checks licences and advisories of dependencies with `cargo-deny`.
     Deny,
 }
@@ -37,6 +43,8 @@ fn main() -> ExitCode {
         Command::Test(arguments) => lanes::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Chaos(arguments) => chaos::run(&arguments),
+        Command::Sim(arguments) => sim::run(&arguments),
         Command::Deny => deny::run(),
     };
     match outcome {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
 use futures::future::try_join_all;
-use pomona_tests::Api;
+use pomona_tests::{Answer, Api, Socket};
 use serde_json::{Value, json};
 
 /// The body of a turn; the words are for a scripted engine.
@@ -38,6 +38,29 @@ pub(super) async fn streams(api: &Api, count: u32, body: &Value) -> Result<Durat
     let started = Instant::now();
     try_join_all((0..count).map(|_| drain(api, body))).await?;
     Ok(started.elapsed())
+}
+
+/// Runs `count` turns at once over `sockets` WebSockets to their ends.
+pub(super) async fn sockets(api: &Api, sockets: u32, count: u32, body: &Value) -> Result<()> {
+    let one = async || {
+        let mut socket = Socket::connect(api).await?;
+        for turn in 0..count / sockets {
+            socket.start(&turn.to_string(), body).await?;
+        }
+        socket.until(|socket| socket.answers.values().all(Answer::is_over)).await?;
+        for answer in socket.answers.values() {
+            answer.check_complete()?;
+            ensure!(
+                body["max_tokens"] == answer.tokens,
+                "{} tokens of {}",
+                answer.tokens,
+                body["max_tokens"]
+            );
+        }
+        anyhow::Ok(())
+    };
+    try_join_all((0..sockets).map(|_| one())).await?;
+    Ok(())
 }
 
 /// Bytes at the end of a stream that hold its usage.

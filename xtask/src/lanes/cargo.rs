@@ -6,7 +6,10 @@ use anyhow::Result;
 use pomona_tests::build;
 
 use super::job::{Job, Outcome};
-use crate::tidy;
+use crate::{sim, tidy};
+
+/// Seeds of the simulator, and those of a full run.
+const SIM_SEEDS: [u64; 2] = [1_000, 10_000];
 
 /// Asks integration tests for their heavy counts.
 const FULL: &str = "POMONA_TEST_FULL";
@@ -36,6 +39,15 @@ pub(super) fn clippy(job: &mut Job) -> Result<Outcome> {
 pub(super) fn unit(job: &mut Job) -> Result<Outcome> {
     job.cargo(&["test", "--workspace", "--exclude", "pomona-tests", "--no-fail-fast"])?;
     Ok(Outcome::Passed(count_tests(&job.log_text())))
+}
+
+pub(super) fn sim(job: &mut Job) -> Result<Outcome> {
+    let seeds = SIM_SEEDS[usize::from(job.full)];
+    job.run(&mut sim::SimArguments::of(seeds).command())?;
+    let log = job.log_text();
+    let turns = log.lines().find_map(|line| line.strip_prefix("turns "));
+    let turns = turns.and_then(|line| line.split_whitespace().next()).unwrap_or("?");
+    Ok(Outcome::Passed(format!("{seeds} clusters, {turns} turns")))
 }
 
 pub(super) fn processes(job: &mut Job) -> Result<Outcome> {

@@ -92,6 +92,11 @@ impl Job {
         }
     }
 
+    /// What is left of the lane's budget.
+    pub(crate) fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// Adds to the lane's log.
     pub(crate) fn note(&mut self, text: &str) -> Result<()> {
         std::io::Write::write_all(&mut self.log, text.as_bytes()).context("the log cannot be written")

@@ -20,10 +20,11 @@ const EDGES: &[Edges] = &[
     Edges { folder: "config", may_import: &["protocol"] },
     Edges { folder: "engine", may_import: &["protocol", "config"] },
     Edges { folder: "transport", may_import: &["protocol", "config"] },
+    Edges { folder: "weights", may_import: &["protocol", "config"] },
     Edges { folder: "store", may_import: &["protocol", "config"] },
     Edges {
         folder: "actors",
-        may_import: &["protocol", "cluster", "config", "engine", "transport", "store"],
+        may_import: &["protocol", "cluster", "config", "engine", "transport", "weights", "store"],
     },
     Edges { folder: "gateway", may_import: &["protocol", "cluster", "config", "store", "actors"] },
     Edges { folder: "client", may_import: &["protocol"] },
@@ -35,6 +36,7 @@ const EDGES: &[Edges] = &[
             "config",
             "engine",
             "transport",
+            "weights",
             "store",
             "actors",
             "gateway",
@@ -63,6 +65,11 @@ const PURE: &[&str] = &["protocol", "cluster"];
 
 const BANS: &[Ban] = &[
     Ban { dependency: "tokio", allowed_in: Allowed::AllBut(PURE), reason: "what decides has no runtime" },
+    Ban {
+        dependency: "ractor_cluster",
+        allowed_in: Allowed::Only(&["actors"]),
+        reason: "actors live in one crate",
+    },
     Ban { dependency: "ractor", allowed_in: Allowed::Only(&["actors"]), reason: "actors live in one crate" },
     Ban { dependency: "getrandom", allowed_in: Allowed::AllBut(PURE), reason: "seeds come in as arguments" },
     Ban { dependency: "rand", allowed_in: Allowed::AllBut(PURE), reason: "seeds come in as arguments" },
