@@ -34,9 +34,13 @@ pub(crate) struct WhereBody {
     request_body = Option<WhereBody>,
     responses(
         (status = 202, description = "it will be loaded"),
+        (status = 400, description = "an id or a body that cannot be taken", body = crate::errors::ErrorBody),
         (status = 401, description = "no key, or a wrong one", body = crate::errors::ErrorBody),
         (status = 404, description = "no such model, or no such member", body = crate::errors::ErrorBody),
         (status = 409, description = "the member does not host models", body = crate::errors::ErrorBody),
+        (status = 408, description = "the body did not come in time", body = crate::errors::ErrorBody),
+        (status = 413, description = "the body is too large", body = crate::errors::ErrorBody),
+        (status = 415, description = "the body is not `application/json`", body = crate::errors::ErrorBody),
     ),
     security(("key" = []))
 )]
@@ -58,8 +62,12 @@ pub(crate) async fn load(
     request_body = Option<WhereBody>,
     responses(
         (status = 202, description = "its replicas take no new turns and end"),
+        (status = 400, description = "an id or a body that cannot be taken", body = crate::errors::ErrorBody),
         (status = 401, description = "no key, or a wrong one", body = crate::errors::ErrorBody),
         (status = 404, description = "no such model, or no such member", body = crate::errors::ErrorBody),
+        (status = 408, description = "the body did not come in time", body = crate::errors::ErrorBody),
+        (status = 413, description = "the body is too large", body = crate::errors::ErrorBody),
+        (status = 415, description = "the body is not `application/json`", body = crate::errors::ErrorBody),
     ),
     security(("key" = []))
 )]

@@ -51,6 +51,7 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Result<Response, 
     params(("id" = String, Path, description = "the member's id or name")),
     responses(
         (status = 200, description = "its entry of the list"),
+        (status = 400, description = "an id or a body that cannot be taken", body = crate::errors::ErrorBody),
         (status = 401, description = "no key, or a wrong one", body = crate::errors::ErrorBody),
         (status = 404, description = "no such member", body = crate::errors::ErrorBody),
     ),
@@ -71,6 +72,7 @@ pub(crate) async fn one(
     params(("id" = String, Path, description = "the member's id or name")),
     responses(
         (status = 204, description = "it is no member any more; it comes back with a new token alone"),
+        (status = 400, description = "an id or a body that cannot be taken", body = crate::errors::ErrorBody),
         (status = 401, description = "no key, or a wrong one", body = crate::errors::ErrorBody),
         (status = 404, description = "no such member", body = crate::errors::ErrorBody),
         (status = 409, description = "another gateway holds the authority", body = crate::errors::ErrorBody),
@@ -93,6 +95,7 @@ pub(crate) async fn remove(
     params(("id" = String, Path, description = "the member's id or name")),
     responses(
         (status = 200, description = "its entry of the list; it drains"),
+        (status = 400, description = "an id or a body that cannot be taken", body = crate::errors::ErrorBody),
         (status = 401, description = "no key, or a wrong one", body = crate::errors::ErrorBody),
         (status = 404, description = "no such member", body = crate::errors::ErrorBody),
     ),
@@ -113,6 +116,7 @@ pub(crate) async fn drain(
     params(("id" = String, Path, description = "the member's id or name")),
     responses(
         (status = 200, description = "its entry of the list; it takes turns"),
+        (status = 400, description = "an id or a body that cannot be taken", body = crate::errors::ErrorBody),
         (status = 401, description = "no key, or a wrong one", body = crate::errors::ErrorBody),
         (status = 404, description = "no such member", body = crate::errors::ErrorBody),
     ),
@@ -138,6 +142,9 @@ pub(crate) async fn undrain(
         (status = 401, description = "no key, or a wrong one", body = crate::errors::ErrorBody),
         (status = 404, description = "no such member", body = crate::errors::ErrorBody),
         (status = 409, description = "another gateway holds the authority", body = crate::errors::ErrorBody),
+        (status = 408, description = "the body did not come in time", body = crate::errors::ErrorBody),
+        (status = 413, description = "the body is too large", body = crate::errors::ErrorBody),
+        (status = 415, description = "the body is not `application/json`", body = crate::errors::ErrorBody),
     ),
     security(("key" = []))
 )]

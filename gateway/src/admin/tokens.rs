@@ -55,6 +55,9 @@ struct TokenList {
         (status = 400, description = "a value out of its range", body = crate::errors::ErrorBody),
         (status = 401, description = "no key, or a wrong one", body = crate::errors::ErrorBody),
         (status = 409, description = "another gateway holds the authority", body = crate::errors::ErrorBody),
+        (status = 408, description = "the body did not come in time", body = crate::errors::ErrorBody),
+        (status = 413, description = "the body is too large", body = crate::errors::ErrorBody),
+        (status = 415, description = "the body is not `application/json`", body = crate::errors::ErrorBody),
     ),
     security(("key" = []))
 )]
@@ -90,6 +93,7 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Result<Response, 
     params(("id" = String, Path, description = "the token's id")),
     responses(
         (status = 204, description = "nobody joins with it any more"),
+        (status = 400, description = "an id or a body that cannot be taken", body = crate::errors::ErrorBody),
         (status = 401, description = "no key, or a wrong one", body = crate::errors::ErrorBody),
         (status = 404, description = "no such token", body = crate::errors::ErrorBody),
     ),

@@ -1,4 +1,4 @@
-//! The first bytes of a connection on an encrypted port. [`crate::accept`] calls [`greet`] under the limit of a request
+//! The first bytes of a connection on an encrypted port. [`crate::accept`] calls `greet` under the limit of a request
 //! head, so that nobody holds a place by being slow.
 
 use std::io;
