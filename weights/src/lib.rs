@@ -1,7 +1,7 @@
 //! Weights between machines: a node that lacks a model takes it from its neighbours.
 //!
 //! The giving side is a [`Catalog`] of local models and a [`Giver`] that answers one
-//! [`BlobRequest`](pomona_protocol::BlobRequest) per stream. The taking side is [`fetch`], which takes pieces from
+//! [`BlobRequest`](pomona_protocol::BlobRequest) per stream. The taking side is [`fetch()`], which takes pieces from
 //! several [`Source`]s at once, proves each by its hash, and goes on where it was after a crash. Both work on any
 //! byte stream; who opens streams, and who may, is left to the caller.
 
