@@ -62,7 +62,7 @@ impl Orders {
             if node == shared.node {
                 return shared.order_load(order);
             }
-            shared.peers.order(&node, |key, reply| ControlMessage::Load(key, Rmp(order), reply)).await
+            shared.peers.order(&node, |key, reply| ControlMessage::Load(key, Rmp::new(order), reply)).await
         });
     }
 
@@ -73,7 +73,7 @@ impl Orders {
             if to == shared.node {
                 return shared.order_unload(what);
             }
-            shared.peers.order(&to, |key, reply| ControlMessage::Unload(key, Rmp(what), reply)).await
+            shared.peers.order(&to, |key, reply| ControlMessage::Unload(key, Rmp::new(what), reply)).await
         });
     }
 

@@ -58,7 +58,7 @@ impl ReporterState {
     fn tell(&mut self) {
         let report = self.report();
         for (_, remote) in self.shared.peers.gateways() {
-            let _ = remote.actor.cast(ControlMessage::Report(remote.key, Rmp(report.clone())));
+            let _ = remote.actor.cast(ControlMessage::Report(remote.key, Rmp::new(report.clone())));
         }
         // The offers to others are of no use to this process itself.
         let node = self.shared.node.clone();

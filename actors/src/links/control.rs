@@ -17,19 +17,29 @@ use super::peers::Peer;
 use crate::shared::Shared;
 
 /// A value that travels as MessagePack with named fields, so that neighbouring versions understand each other.
+/// What arrives may be anything; it is looked at by [`Rmp::get`] alone.
 #[derive(Debug)]
-pub(crate) struct Rmp<T>(pub(crate) T);
+pub(crate) struct Rmp<T>(Option<T>);
+
+impl<T> Rmp<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+
+    /// The value, if the bytes were one.
+    pub(crate) fn get(self) -> Result<T, Cause> {
+        self.0.ok_or_else(|| Cause::Protocol { message: "a control message does not decode".to_owned() })
+    }
+}
 
 impl<T: Serialize + DeserializeOwned> BytesConvertable for Rmp<T> {
     fn into_bytes(self) -> Vec<u8> {
-        rmp_serde::to_vec_named(&self.0).expect("invariant: control messages hold plain data")
+        // What does not encode arrives as what does not decode.
+        self.0.and_then(|value| rmp_serde::to_vec_named(&value).ok()).unwrap_or_default()
     }
 
-    /// The cluster layer catches this panic and drops the message, which is what is wanted of bytes that are none.
     fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(
-            rmp_serde::from_slice(&bytes).expect("invariant: undecodable messages are dropped by the caller"),
-        )
+        Self(rmp_serde::from_slice(&bytes).ok())
     }
 }
 
@@ -117,21 +127,22 @@ impl Actor for Control {
         shared: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            ControlMessage::Report(key, Rmp(report)) => {
-                if let Some(peer) = known(shared, key, None) {
+            ControlMessage::Report(key, report) => {
+                if let (Some(peer), Ok(report)) = (known(shared, key, None), report.get()) {
                     shared.fleet_hears(&peer, report);
                 }
             }
-            ControlMessage::Bulletin(key, Rmp(bulletin)) => {
-                if let Some(peer) = known(shared, key, Some(PeerRole::Gateway)) {
+            ControlMessage::Bulletin(key, bulletin) => {
+                let gateway = known(shared, key, Some(PeerRole::Gateway));
+                if let (Some(peer), Ok(bulletin)) = (gateway, bulletin.get()) {
                     shared.links_hear(&peer, bulletin);
                 }
             }
-            ControlMessage::Load(key, Rmp(order), reply) => {
-                answer(shared, key, reply, |shared| shared.order_load(order));
+            ControlMessage::Load(key, order, reply) => {
+                answer(shared, key, reply, |shared| shared.order_load(order.get()?));
             }
-            ControlMessage::Unload(key, Rmp(model), reply) => {
-                answer(shared, key, reply, |shared| shared.order_unload(model));
+            ControlMessage::Unload(key, model, reply) => {
+                answer(shared, key, reply, |shared| shared.order_unload(model.get()?));
             }
             ControlMessage::Drain(key, on, reply) => {
                 answer(shared, key, reply, |shared| {
@@ -144,7 +155,7 @@ impl Actor for Control {
                     Some(peer) => shared.sign_again(&peer, &request),
                     None => Err(not_allowed()),
                 };
-                let _ = reply.send(Rmp(signed));
+                let _ = reply.send(Rmp::new(signed));
             }
         }
         Ok(())
@@ -177,7 +188,7 @@ fn answer(
         Some(_) => order(shared),
         None => Err(not_allowed()),
     };
-    let _ = reply.send(Rmp(result));
+    let _ = reply.send(Rmp::new(result));
 }
 
 fn not_allowed() -> Cause {

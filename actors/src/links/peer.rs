@@ -308,7 +308,7 @@ impl PeerState {
         self.bulletins += 1;
         let name = self.shared.name_of(&self.node);
         let bulletin = Bulletin { seq: self.bulletins, name, ..Bulletin::clone(&self.bulletin) };
-        let _ = remote.actor.cast(ControlMessage::Bulletin(remote.key, Rmp(bulletin)));
+        let _ = remote.actor.cast(ControlMessage::Bulletin(remote.key, Rmp::new(bulletin)));
     }
 }
 

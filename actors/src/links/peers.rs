@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use super::control::{Answer, ControlMessage, Rmp};
+use super::control::{Answer, ControlMessage};
 use crate::route::PeerRoute;
 
 /// For another member to acknowledge an order. It does little before it answers; the rest is the path.
@@ -172,7 +172,7 @@ impl Peers {
         let remote = self.control(node).ok_or_else(|| lost("there is no link to it"))?;
         let called = remote.actor.call(|reply| order(remote.key, reply), Some(ORDER_TIMEOUT)).await;
         match called {
-            Ok(CallResult::Success(Rmp(answer))) => answer,
+            Ok(CallResult::Success(answer)) => answer.get()?,
             // The layer below says `SenderError` for a timeout as well.
             Ok(CallResult::Timeout | CallResult::SenderError) => Err(lost("it did not answer in time")),
             Err(error) => Err(lost(&error.to_string())),

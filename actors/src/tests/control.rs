@@ -82,7 +82,7 @@ impl Bench {
         &self,
         order: impl FnOnce(RpcReplyPort<Answer<T>>) -> ControlMessage,
     ) -> Result<T, Cause> {
-        let Rmp(answer) = self.control.call(order, Some(PATIENCE)).await.unwrap().unwrap();
+        let answer = self.control.call(order, Some(PATIENCE)).await.unwrap().unwrap().get().unwrap();
         answer
     }
 
@@ -90,9 +90,9 @@ impl Bench {
     async fn refuses_commands(&self, key: u64) {
         let not_allowed = |answer: Result<(), Cause>| matches!(answer, Err(Cause::Protocol { .. }));
         let order = LoadOrder { model: ModelId::from("m"), digest: String::new(), sources: Vec::new() };
-        assert!(not_allowed(self.order(|reply| ControlMessage::Load(key, Rmp(order), reply)).await));
+        assert!(not_allowed(self.order(|reply| ControlMessage::Load(key, Rmp::new(order), reply)).await));
         let model = ModelId::from("m");
-        assert!(not_allowed(self.order(|reply| ControlMessage::Unload(key, Rmp(model), reply)).await));
+        assert!(not_allowed(self.order(|reply| ControlMessage::Unload(key, Rmp::new(model), reply)).await));
         for on in [true, false] {
             assert!(not_allowed(self.order(|reply| ControlMessage::Drain(key, on, reply)).await));
         }
@@ -171,7 +171,7 @@ async fn a_renewal_is_signed_for_nobody_by_who_is_no_authority() {
 #[tokio::test]
 async fn a_report_counts_from_its_own_member_and_for_itself_alone() {
     let mut bench = Bench::new().await;
-    let cast = |key, report| bench.control.cast(ControlMessage::Report(key, Rmp(report))).unwrap();
+    let cast = |key, report| bench.control.cast(ControlMessage::Report(key, Rmp::new(report))).unwrap();
     cast(NOBODY, report("node", &["node"]));
     cast(NODE, report("gateway", &["gateway"]));
     cast(GATEWAY, report("node", &["node"]));
@@ -194,10 +194,22 @@ async fn a_bulletin_comes_from_gateways_alone() {
     let mut bench = Bench::new().await;
     for key in [NOBODY, NODE, GATEWAY] {
         let bulletin = Bulletin { seq: key, ..Bulletin::default() };
-        bench.control.cast(ControlMessage::Bulletin(key, Rmp(bulletin))).unwrap();
+        bench.control.cast(ControlMessage::Bulletin(key, Rmp::new(bulletin))).unwrap();
     }
     let told = timeout(PATIENCE, bench.links.recv()).await.expect("nothing was heard");
     let Some(LinksMessage::Bulletin { from, bulletin }) = told else { panic!("not a bulletin") };
     assert_eq!((from.node, bulletin.seq), (NodeId::from("gateway"), GATEWAY));
     assert!(bench.links.try_recv().is_err());
+}
+
+#[test]
+fn bytes_that_are_no_message_are_told_as_such() {
+    use ractor::BytesConvertable;
+
+    for bytes in [Vec::new(), vec![0xc1], vec![0xff; 64]] {
+        let garbage = Rmp::<LoadOrder>::from_bytes(bytes).get();
+        assert!(matches!(garbage, Err(Cause::Protocol { .. })), "{garbage:?}");
+    }
+    let model = Rmp::new(ModelId::from("sprout")).into_bytes();
+    assert_eq!(Rmp::<ModelId>::from_bytes(model).get(), Ok(ModelId::from("sprout")));
 }
