@@ -82,8 +82,7 @@ impl Bench {
         &self,
         order: impl FnOnce(RpcReplyPort<Answer<T>>) -> ControlMessage,
     ) -> Result<T, Cause> {
-        let answer = self.control.call(order, Some(PATIENCE)).await.unwrap().unwrap().get().unwrap();
-        answer
+        self.control.call(order, Some(PATIENCE)).await.unwrap().unwrap().get().unwrap()
     }
 
     /// Whether every command is refused that comes with this key.
