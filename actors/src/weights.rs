@@ -1,19 +1,18 @@
 //! Models on this machine's disk: what it offers, what it gives to other members, and what it takes from them before
 //! it can load. The transfers themselves are the `weights` crate's.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use pomona_config::WeightsConfig;
-use pomona_protocol::{BlobRequest, Cause, LinkPurpose, ModelId, ModelOffer, PathKind};
+use pomona_protocol::{BlobRequest, Cause, LinkPurpose, ModelId, ModelOffer};
 use pomona_transport::{DialTarget, Link, SendStream};
 use pomona_weights::{Answering, Catalog, FetchError, Giver, Source, SourceError, Wanted, ask_over, fetch};
 use tokio_util::task::TaskTracker;
 
 use crate::api::Parts;
 use crate::links::control::{LoadOrder, WeightsSource};
-use crate::links::resolve;
+use crate::links::{kind_of, resolve};
 use crate::models::ModelsMessage;
 use crate::shared::{LocalModel, Shared};
 
@@ -172,13 +171,7 @@ impl LinkSource {
             self.shared.endpoint.clone().ok_or_else(|| broken("there is no endpoint".to_owned()))?;
         let mut candidates = Vec::new();
         for address in &self.source.addresses {
-            // Anything that is not a plain private address is dialled as a WAN one.
-            let is_private = address.parse::<SocketAddr>().is_ok_and(|address| match address.ip() {
-                std::net::IpAddr::V4(ip) => ip.is_private() || ip.is_loopback(),
-                std::net::IpAddr::V6(ip) => ip.is_unique_local() || ip.is_loopback(),
-            });
-            let path = if is_private { PathKind::Lan } else { PathKind::Wan };
-            candidates.extend(resolve(vec![address.clone()], path).await);
+            candidates.extend(resolve(vec![address.clone()], kind_of(address)).await);
         }
         let node = Some(self.source.node.clone());
         let target = DialTarget { node, candidates, purpose: LinkPurpose::Bulk };

@@ -1,7 +1,7 @@
 //! One dial of one kind of path: names become addresses, addresses are raced by `transport`.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use pomona_cluster::path::Addresses;
@@ -61,6 +61,15 @@ pub(crate) fn dial(
     }
 }
 
+/// LAN addresses are private ones and loopback; all else, names included, works from farther away.
+pub(crate) fn kind_of(address: &str) -> PathKind {
+    let is_lan = address.parse::<SocketAddr>().is_ok_and(|address| match address.ip() {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    });
+    if is_lan { PathKind::Lan } else { PathKind::Wan }
+}
+
 /// Addresses behind names; a name that leads nowhere is left out, since another may lead somewhere.
 pub(crate) async fn resolve(names: Vec<String>, path: PathKind) -> Vec<Candidate> {
     let mut candidates = Vec::new();
@@ -78,4 +87,19 @@ pub(crate) async fn resolve(names: Vec<String>, path: PathKind) -> Vec<Candidate
         }
     }
     candidates
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_addresses_are_of_the_lan_and_all_else_is_farther_away() {
+        for lan in ["127.0.0.1:9", "192.168.1.7:9999", "10.0.0.1:1", "[fd00::1]:9", "[::1]:9"] {
+            assert_eq!(kind_of(lan), PathKind::Lan, "{lan}");
+        }
+        for wan in ["198.18.1.2:9", "[2001:db8::1]:9", "mac.example.org:9999", "nonsense"] {
+            assert_eq!(kind_of(wan), PathKind::Wan, "{wan}");
+        }
+    }
 }

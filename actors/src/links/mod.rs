@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pomona_protocol::join::{GatewayAddresses, JoinAnswer, JoinRefusal};
-use pomona_protocol::{LinkPurpose, NodeId, PeerRole};
+use pomona_protocol::{LinkPurpose, NodeId, PathKind, PeerRole};
 use pomona_transport::join::JoinConnection;
 use pomona_transport::{Connection, Incoming, Link, local_addresses};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -23,7 +23,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 pub(crate) use self::control::Bulletin;
 use self::control::{Control, ControlMessage};
-pub(crate) use self::dial::resolve;
+pub(crate) use self::dial::{kind_of, resolve};
 use self::mesh::Mesh;
 use self::peer::{PeerActor, PeerArguments, PeerMessage};
 pub(crate) use self::peers::{Peer, Peers};
@@ -209,16 +209,8 @@ impl LinksState {
     }
 }
 
-/// LAN addresses are private ones and loopback; all else, names included, works from farther away.
 fn sorted_by_kind(addresses: &[String]) -> GatewayAddresses {
-    let is_lan = |address: &&String| {
-        address.parse::<SocketAddr>().is_ok_and(|address| match address.ip() {
-            std::net::IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
-            std::net::IpAddr::V6(ip) => {
-                ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
-            }
-        })
-    };
+    let is_lan = |address: &&String| kind_of(address) == PathKind::Lan;
     let (lan, wan) = addresses.iter().partition::<Vec<_>, _>(is_lan);
     let owned = |addresses: Vec<&String>| addresses.into_iter().cloned().collect();
     GatewayAddresses { node: NodeId::from(""), name: String::new(), lan: owned(lan), wan: owned(wan) }
