@@ -148,6 +148,87 @@ pub enum Cause {
         /// Blocks in all.
         total: u32,
     },
+    /// There is no such session, or it is not the asker's to see.
+    #[error("there is no session `{session}`")]
+    UnknownSession {
+        /// What was asked for.
+        session: String,
+    },
+    /// The session may be read and not changed by whoever asked, or changed only by its owner.
+    #[error("session `{session}` can only be {may} with this key; {wanted} needs {needed}")]
+    SessionForbidden {
+        /// Which.
+        session: String,
+        /// What they may do.
+        may: String,
+        /// What they wanted.
+        wanted: String,
+        /// What that takes.
+        needed: String,
+    },
+    /// The log does not end where the writer thinks.
+    #[error("the log ends at {head}, not at {expected}; read on from there")]
+    SessionConflict {
+        /// Where the writer thinks it ends.
+        expected: u64,
+        /// Where it ends.
+        head: u64,
+    },
+    /// The session has no such turn.
+    #[error("the session has no turn `{turn}`")]
+    UnknownTurn {
+        /// What was asked for.
+        turn: String,
+    },
+    /// Too many turns of this session wait.
+    #[error("{waiting} turns of this session wait already (session.queue_max {limit})")]
+    SessionQueueFull {
+        /// Turns that wait.
+        waiting: u32,
+        /// How many may.
+        limit: u32,
+    },
+    /// A limit of sessions is reached.
+    #[error("{message}")]
+    SessionLimit {
+        /// Names the thing, the value and the limit.
+        message: String,
+    },
+    /// The idempotency key was used for something else.
+    #[error("the idempotency key `{key}` was used for another request; use a new one")]
+    IdempotencyMismatch {
+        /// The key.
+        key: String,
+    },
+    /// A cursor points behind the end of the log.
+    #[error("the cursor {cursor} lies behind the end of the log, which is {head}")]
+    CursorAhead {
+        /// The cursor.
+        cursor: u64,
+        /// Where the log ends.
+        head: u64,
+    },
+    /// A cursor points before what is kept.
+    #[error("events before {oldest} are not kept any more; read the session and go on from its head_seq")]
+    CursorGone {
+        /// The oldest number that can still be read.
+        oldest: u64,
+    },
+    /// Another activation of the session writes now.
+    #[error("the session has moved to another gateway; ask again")]
+    SessionMoved,
+    /// The store has no room.
+    #[error("the store is full: {message}")]
+    StoreFull {
+        /// What it said, and the remedy.
+        message: String,
+    },
+    /// The store does not work.
+    #[error("the store failed: {message}")]
+    StoreFailed {
+        /// What it said.
+        message: String,
+    },
     /// Somebody cancelled the turn.
     #[error("the turn was cancelled")]
     Cancelled,
@@ -185,6 +266,18 @@ impl Cause {
             Cause::Protocol { .. } => "protocol_error",
             Cause::AttemptsExhausted { .. } => "attempts_exhausted",
             Cause::KvExhausted { .. } => "kv_exhausted",
+            Cause::UnknownSession { .. } => "session_not_found",
+            Cause::SessionForbidden { .. } => "session_forbidden",
+            Cause::SessionConflict { .. } => "session_conflict",
+            Cause::UnknownTurn { .. } => "turn_not_found",
+            Cause::SessionQueueFull { .. } => "session_queue_full",
+            Cause::SessionLimit { .. } => "session_limit",
+            Cause::IdempotencyMismatch { .. } => "idempotency_mismatch",
+            Cause::CursorAhead { .. } => "cursor_ahead",
+            Cause::CursorGone { .. } => "cursor_gone",
+            Cause::SessionMoved => "session_moved",
+            Cause::StoreFull { .. } => "store_full",
+            Cause::StoreFailed { .. } => "store_failed",
             Cause::Cancelled => "cancelled",
             Cause::ShuttingDown => "shutting_down",
             Cause::Internal { .. } => "internal_error",
@@ -213,6 +306,18 @@ impl Cause {
             | Cause::UnknownNode { .. }
             | Cause::NotAHost { .. }
             | Cause::NotTheAuthority { .. }
+            | Cause::UnknownSession { .. }
+            | Cause::SessionForbidden { .. }
+            | Cause::SessionConflict { .. }
+            | Cause::UnknownTurn { .. }
+            | Cause::SessionQueueFull { .. }
+            | Cause::SessionLimit { .. }
+            | Cause::IdempotencyMismatch { .. }
+            | Cause::CursorAhead { .. }
+            | Cause::CursorGone { .. }
+            | Cause::SessionMoved
+            | Cause::StoreFull { .. }
+            | Cause::StoreFailed { .. }
             | Cause::Cancelled
             | Cause::ShuttingDown
             | Cause::Internal { .. } => false,

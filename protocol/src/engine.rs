@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BlobRequest, Cause, ModelCard, TurnId, TurnRequest};
+use crate::{BlobRequest, Cause, ModelCard, SessionOpen, TurnId, TurnRequest};
 
 /// The first frame of a stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub enum Open {
     },
     /// Give weights. Nodes alone answer it.
     Blob(BlobRequest),
+    /// Ask something of a session, or hear of it. Gateways alone answer it.
+    Session(SessionOpen),
     /// Report load and health: at once, then on change and at least every 250 ms.
     Watch,
 }

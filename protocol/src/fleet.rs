@@ -68,6 +68,9 @@ pub struct NodeReport {
     pub models: Vec<ModelOffer>,
     /// Its replicas, loading and failed ones included.
     pub replicas: Vec<ReplicaReport>,
+    /// Names the store that it shares with other gateways; 0 for none.
+    #[serde(default)]
+    pub store: u64,
 }
 
 /// A model that a node could load without fetching anything.

@@ -5,22 +5,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// One question and its answer, unique in the cluster. Shown as `turn_` and 32 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct TurnId(pub u128);
-
-impl fmt::Display for TurnId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "turn_{:032x}", self.0)
-    }
-}
-
-impl fmt::Debug for TurnId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{given}` is no {kind}: expected {expected}")]
@@ -30,18 +14,55 @@ pub struct IdError {
     expected: &'static str,
 }
 
-impl FromStr for TurnId {
-    type Err = IdError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hex = text.strip_prefix("turn_").filter(|hex| hex.len() == 32);
-        hex.and_then(|hex| u128::from_str_radix(hex, 16).ok()).map(TurnId).ok_or_else(|| IdError {
-            given: text.chars().take(64).collect(),
-            kind: "turn id",
-            expected: "turn_ and 32 hex digits",
-        })
+impl IdError {
+    pub(crate) fn new(given: &str, kind: &'static str, expected: &'static str) -> Self {
+        Self { given: given.chars().take(64).collect(), kind, expected }
     }
 }
+
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name(pub u128);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{:032x}"), self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let hex = text.strip_prefix($prefix).filter(|hex| hex.len() == 32);
+                let hex = hex.filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+                let number = hex.and_then(|hex| u128::from_str_radix(hex, 16).ok());
+                number.map($name).ok_or_else(|| IdError::new(text, $kind, concat!($prefix, " and 32 hex digits")))
+            }
+        }
+    };
+}
+
+number_id!(
+    /// One question and its answer, unique in the cluster. Shown as `turn_` and 32 hex digits.
+    TurnId,
+    "turn_",
+    "turn id"
+);
+number_id!(
+    /// A conversation, unique in the cluster. Shown as `ses_` and 32 hex digits.
+    SessionId,
+    "ses_",
+    "session id"
+);
 
 macro_rules! name_id {
     ($(#[$doc:meta])* $name:ident) => {

@@ -14,8 +14,14 @@ pub mod join;
 pub mod limits;
 pub mod link;
 pub mod model;
+pub mod session;
+mod session_ask;
+mod session_cut;
+mod session_news;
+mod session_view;
 pub mod status;
 pub mod turn;
+pub mod v3;
 
 pub use blob::{BlobAnswer, BlobFile, BlobManifest, BlobRequest};
 pub use cause::Cause;
@@ -23,10 +29,17 @@ pub use engine::{EngineLoad, EngineReport, Open, StepSample};
 pub use event::{FinishReason, TokenLogprob, TopLogprob, TurnEvent, Usage};
 pub use fleet::{ModelOffer, NodeReport, PathKind, PeerRole, ReplicaLoad, ReplicaReport};
 pub use frame::{FrameDecoder, FrameError, encode_frame};
-pub use ids::{ModelId, NodeId, ReplicaId, TurnId};
+pub use ids::{ModelId, NodeId, ReplicaId, SessionId, TurnId};
 pub use join::JoinToken;
 pub use link::{Hello, HelloAnswer, LinkPurpose, LinkRefusal};
 pub use model::ModelCard;
+pub use session::{
+    ContextPolicy, Permission, Principal, SessionChange, SessionEvent, SessionEventBody, SessionSettings,
+    TurnOrigin,
+};
+pub use session_ask::{ImportedTurn, NewSession, SessionCommand, SessionReply, SessionRequest, TurnAsk};
+pub use session_news::{Present, SessionAttach, SessionFrame, SessionLive, SessionNews, SessionOpen};
+pub use session_view::{SessionPage, SessionQuery, SessionSummary, SessionView, TurnState, TurnView};
 pub use status::{
     CreatedToken, NewToken, NodeState, NodeStatus, PathStatus, ReplicaState, ReplicaStatus, Status,
     TokenStatus,

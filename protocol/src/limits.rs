@@ -19,3 +19,21 @@ pub const STEP_SAMPLES_MAX: usize = 1024;
 pub const GREETING_FRAME_BYTES_MAX: usize = 64 * 1024;
 /// Longest name of a node, in bytes; longer ones break tables.
 pub const NODE_NAME_BYTES_MAX: usize = 64;
+/// Longest title of a session, in characters; longer ones are no titles.
+pub const SESSION_TITLE_CHARS_MAX: usize = 200;
+/// Tags of one session.
+pub const SESSION_TAGS_MAX: usize = 32;
+/// Longest tag, in bytes.
+pub const SESSION_TAG_BYTES_MAX: usize = 64;
+/// Longest idempotency key, in bytes; a UUID has 36.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// Longest note of a turn, in bytes: the metadata of a response fits, whatever characters it has.
+pub const TURN_NOTE_BYTES_MAX: usize = 128 * 1024;
+/// Longest name that a client gives itself, in bytes.
+pub const CLIENT_NAME_BYTES_MAX: usize = 64;
+/// People that one session is shared with.
+pub const SESSION_SHARES_MAX: usize = 256;
+/// Sessions on one page of a list.
+pub const SESSIONS_PAGE_MAX: u32 = 200;
+/// Largest frame of a session's events between gateways, in bytes: one event may hold a whole question.
+pub const SESSION_FRAME_BYTES_MAX: usize = REQUEST_FRAME_BYTES_MAX;

@@ -39,7 +39,7 @@ pub(super) async fn run(stream: UnixStream, service: Service) {
             match open {
                 Open::Turn { request, .. } => turn::run(&mut writer, &service, *request).await,
                 Open::Watch => watch::run(&mut writer, &service).await,
-                Open::Attach { .. } | Open::Blob(_) => {
+                Open::Attach { .. } | Open::Blob(_) | Open::Session(_) => {
                     let message = "an engine answers turns and watches only".to_owned();
                     refuse(&mut writer, Cause::Protocol { message }).await;
                     After::Close

@@ -1,0 +1,113 @@
+//! What an attached client of a session hears, and what gateways say to each other about sessions.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Cause, NodeId, Principal, SessionEvent, SessionId, SessionReply, SessionRequest, TurnId};
+
+/// What an attached client hears: first the past from its cursor on, then what happens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all of them are events; a box for each would cost more"
+)]
+pub enum SessionNews {
+    /// An entry of the log; the numbers of these follow each other without gap or repeat.
+    Event(SessionEvent),
+    /// Everything that was in the log when the client attached has been said.
+    CaughtUp {
+        /// Where the log ended.
+        head_seq: u64,
+    },
+    /// Something that passes and is not in the log.
+    Live(SessionLive),
+    /// The last word: the client is cut off and may attach again behind the last event that it has.
+    Cut {
+        /// Why: `slow`, `moved`, `deleted`, `shutting_down` or `store`.
+        reason: String,
+    },
+}
+
+/// Something that passes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionLive {
+    /// A turn of the session waits for a place at a replica.
+    Queued {
+        /// The turn.
+        turn: TurnId,
+        /// Turns that will be served before it.
+        ahead: u32,
+    },
+    /// A running turn lost its replica and goes on elsewhere.
+    Resumed {
+        /// The turn.
+        turn: TurnId,
+        /// Tokens shown before; they stand.
+        shown: u32,
+        /// Code of the cause.
+        cause: String,
+        /// Where it goes on.
+        node: NodeId,
+    },
+    /// Who is attached now; said when that changes.
+    Presence {
+        /// Everybody, in the order of their coming.
+        clients: Vec<Present>,
+    },
+    /// Somebody types.
+    Typing {
+        /// Whose key.
+        by: Principal,
+        /// What they call themselves.
+        name: String,
+    },
+}
+
+/// Somebody who is attached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Present {
+    /// Tells two clients of one key apart.
+    pub client: u64,
+    /// Whose key.
+    pub by: Principal,
+    /// What they call themselves; may be empty.
+    pub name: String,
+}
+
+/// A wish to hear of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionAttach {
+    /// Which.
+    pub session: SessionId,
+    /// Who.
+    pub by: Principal,
+    /// What the others are to call them; may be empty.
+    pub name: String,
+    /// The last number that the client has; 0 for none.
+    pub after: u64,
+}
+
+/// What the opener of a session stream wants; members that are gateways alone answer it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionOpen {
+    /// Answered by one [`SessionFrame::Reply`].
+    Command(Box<SessionRequest>),
+    /// Answered by [`SessionFrame::News`] up to a cut, or by one `Reply` that refuses.
+    Attach(SessionAttach),
+}
+
+/// What is said on a session stream between gateways.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all of them are events; a box for each would cost more"
+)]
+pub enum SessionFrame {
+    /// The answer to a command, or why there is none.
+    Reply(Result<SessionReply, Cause>),
+    /// To who attached.
+    News(SessionNews),
+}
