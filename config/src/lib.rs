@@ -15,6 +15,7 @@ mod keys;
 mod load;
 mod nearest;
 mod schema;
+mod session_sections;
 mod show;
 mod source;
 
@@ -29,6 +30,7 @@ pub use sections::{
     ApiConfig, Config, EngineConfig, GatewayConfig, Isolation, LimitsConfig, LogConfig, ModelConfig,
     RestartConfig, RoutingConfig, ShutdownConfig, TurnConfig,
 };
+pub use session_sections::{SessionConfig, StoreConfig};
 pub use show::{show_json, show_toml};
 pub use source::Source;
 

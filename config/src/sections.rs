@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fleet_sections::{ClusterConfig, FleetConfig, LinkConfig, TlsConfig, WeightsConfig};
+use crate::session_sections::{SessionConfig, StoreConfig};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +38,10 @@ pub struct Config {
     pub fleet: FleetConfig,
     /// Weights between machines.
     pub weights: WeightsConfig,
+    /// Where sessions and the audit lie.
+    pub store: StoreConfig,
+    /// Conversations that outlive connections and processes.
+    pub session: SessionConfig,
     /// When and how often a failed child is restarted.
     pub restart: RestartConfig,
     /// How the process ends.
@@ -91,6 +96,8 @@ pub struct ApiConfig {
     pub sse_keep_alive_s: u64,
     /// Turns that one WebSocket may run at once, 1 to 1024.
     pub websocket_turns_max: u32,
+    /// Sessions that one WebSocket may be attached to at once, 1 to 4096.
+    pub websocket_sessions_max: u32,
     /// Seconds between WebSocket pings, 1 to 300.
     pub websocket_ping_s: u64,
 }
@@ -102,6 +109,7 @@ impl Default for ApiConfig {
             messages_max: 2048,
             sse_keep_alive_s: 10,
             websocket_turns_max: 32,
+            websocket_sessions_max: 256,
             websocket_ping_s: 20,
         }
     }

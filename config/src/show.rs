@@ -7,6 +7,7 @@ use crate::{Config, KEYS, Key, Loaded};
 /// The effective configuration as a file that loads to the same; keys that are not at their default name their
 /// place in a comment.
 pub fn show_toml(loaded: &Loaded) -> String {
+    let config = without_secrets(&loaded.config);
     let mut text = String::new();
     let mut section = "";
     for key in KEYS {
@@ -15,7 +16,7 @@ pub fn show_toml(loaded: &Loaded) -> String {
             let gap = if text.is_empty() { "" } else { "\n" };
             text.push_str(&format!("{gap}[{section}]\n"));
         }
-        text.push_str(&format!("{} = {}", key.name, toml_value(&loaded.config, key)));
+        text.push_str(&format!("{} = {}", key.name, toml_value(&config, key)));
         if let Some(source) = loaded.sources.get(&key.path()) {
             text.push_str(&format!("  # {source}"));
         }
@@ -28,7 +29,25 @@ pub fn show_toml(loaded: &Loaded) -> String {
 pub fn show_json(loaded: &Loaded) -> Value {
     let sources: Map<String, Value> =
         loaded.sources.iter().map(|(key, source)| (key.clone(), source.to_string().into())).collect();
-    json!({ "config": loaded.config, "sources": sources })
+    json!({ "config": without_secrets(&loaded.config), "sources": sources })
+}
+
+/// What may be shown to whoever looks over a shoulder: the password of the store's address is left out.
+fn without_secrets(config: &Config) -> Config {
+    let mut config = config.clone();
+    config.store.url = config.store.url.map(|url| without_password(&url));
+    config
+}
+
+/// `scheme://user:password@host` with `***` for the password.
+fn without_password(url: &str) -> String {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (user, host) = rest[..end].rsplit_once('@')?;
+        let (name, _) = user.split_once(':')?;
+        Some(format!("{scheme}://{name}:***@{host}{}", &rest[end..]))
+    });
+    parts.unwrap_or_else(|| url.to_owned())
 }
 
 /// The value of a key; one that is unset shows as the empty text, which means the same.
@@ -37,5 +56,22 @@ fn toml_value(config: &Config, key: &Key) -> String {
     match table.get(key.section).and_then(|section| section.get(key.name)) {
         Some(value) => value.to_string(),
         None => "\"\"".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown_and_everything_else_is() {
+        for (given, shown) in [
+            ("postgres://me:secret@db/x?a=b:c@d", "postgres://me:***@db/x?a=b:c@d"),
+            ("postgres://me:p@ss@db", "postgres://me:***@db"),
+            ("postgres://me@db/x", "postgres://me@db/x"),
+            ("nonsense", "nonsense"),
+        ] {
+            assert_eq!(without_password(given), shown);
+        }
     }
 }
