@@ -35,3 +35,23 @@ pub mod health;
 pub mod restart;
 
 pub mod path;
+
+pub mod rendezvous;
+
+pub mod session;
+
+mod session_words;
+
+mod session_state;
+
+mod session_record;
+
+mod session_commands;
+
+mod session_accept;
+
+mod session_turns;
+
+mod session_prompt;
+
+mod session_view;

@@ -44,6 +44,7 @@ fn report(node: &str, boot: u64, seq: u64, nodes: &[&str]) -> NodeReport {
         memory_bytes: 100,
         models: Vec::new(),
         replicas: offers(nodes, ReplicaState::Ready),
+        store: 0,
     }
 }
 

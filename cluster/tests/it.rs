@@ -1,5 +1,6 @@
 //! A bounded number of simulated clusters, and the proof that the simulator can fail.
 
+mod sessions;
 mod sim;
 
 use sim::{Break, run_seed, run_seeds};

@@ -13,7 +13,7 @@ mod faults;
 mod gateway;
 mod network;
 mod node;
-mod random;
+pub(crate) mod random;
 mod report;
 mod shape;
 mod turns;

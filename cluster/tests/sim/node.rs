@@ -148,6 +148,7 @@ impl Node {
             memory_bytes: shape.nodes[node].memory,
             models: offers.collect(),
             replicas,
+            store: 0,
         }
     }
 }
