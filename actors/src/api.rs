@@ -16,7 +16,7 @@ use pomona_protocol::{Cause, ModelCard, NodeId, Status, TurnEvent, TurnId, TurnR
 use pomona_transport::http3::Http3Connection;
 use pomona_transport::registry::Registry;
 use pomona_transport::{Authority, Endpoint, Identity};
-use ractor::{Actor, ActorRef, RpcReplyPort};
+use ractor::{Actor, ActorCell, ActorRef, RpcReplyPort};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -81,6 +81,10 @@ pub struct Parts {
     pub observer: Arc<dyn Observer>,
     /// Links to other machines; without it this one is alone.
     pub mesh: Option<MeshParts>,
+    /// Where sessions last; a gateway has one, a node none.
+    pub store: Option<pomona_store::Store>,
+    /// Limits of sessions.
+    pub session: pomona_config::SessionConfig,
 }
 
 /// Who hears where the gateways are.
@@ -162,10 +166,13 @@ impl System {
         };
         let _ = tokio::time::timeout(grace, ended).await;
         let cut_off = running();
-        let _ = self.root.stop_and_wait(None, Some(STOP_TIMEOUT)).await;
+        // What sessions run is left to their next activation: from here on they note nothing, and nodes hold turns
+        // whose link is gone.
+        shared.sessions.freeze();
         if let Some(endpoint) = &shared.endpoint {
             endpoint.close().await;
         }
+        let _ = self.root.stop_and_wait(None, Some(STOP_TIMEOUT)).await;
         cut_off
     }
 }
@@ -184,6 +191,11 @@ impl Handle {
             .await
             .map_err(|error| Cause::Internal { message: error.to_string() })?;
         Ok(Client { shared: Arc::clone(&self.shared), actor })
+    }
+
+    /// The way to sessions.
+    pub fn sessions(&self) -> crate::Sessions {
+        crate::Sessions { shared: Arc::clone(&self.shared) }
     }
 
     /// Cards of the models that were loaded; a snapshot without locks.
@@ -265,22 +277,35 @@ impl Client {
 
     /// As [`Client::start`], for the client key with this number: keys share what is scarce.
     pub async fn start_for(&self, key: u64, request: TurnRequest) -> Result<TurnStream, Cause> {
-        if self.shared.is_draining() {
-            return Err(Cause::ShuttingDown);
-        }
-        let turn = request.turn;
-        // One place more than configured: the terminal event's own.
-        let (sink, events) = mpsc::channel(self.shared.turn.buffer_events as usize + 1);
-        let terminal = sink
-            .clone()
-            .try_reserve_owned()
-            .map_err(|_| Cause::Internal { message: "a new channel has no room".to_owned() })?;
-        let arguments = TurnArguments { shared: Arc::clone(&self.shared), request, key, sink, terminal };
-        let (actor, _) = Actor::spawn_linked(None, Turn, arguments, self.actor.get_cell())
-            .await
-            .map_err(|error| Cause::Internal { message: error.to_string() })?;
-        Ok(TurnStream { turn, actor, events, ended: false })
+        start_turn(&self.shared, self.actor.get_cell(), key, request, 0).await
     }
+}
+
+/// Starts a turn below `owner`. Nodes refuse tries of it that are not above `attempts_before`, which lets whoever goes
+/// on with a turn of an earlier process come after it.
+pub(crate) async fn start_turn(
+    shared: &Arc<Shared>,
+    owner: ActorCell,
+    key: u64,
+    request: TurnRequest,
+    attempts_before: u32,
+) -> Result<TurnStream, Cause> {
+    if shared.is_draining() {
+        return Err(Cause::ShuttingDown);
+    }
+    let turn = request.turn;
+    // One place more than configured: the terminal event's own.
+    let (sink, events) = mpsc::channel(shared.turn.buffer_events as usize + 1);
+    let terminal = sink
+        .clone()
+        .try_reserve_owned()
+        .map_err(|_| Cause::Internal { message: "a new channel has no room".to_owned() })?;
+    let arguments =
+        TurnArguments { shared: Arc::clone(shared), request, key, sink, terminal, attempts_before };
+    let (actor, _) = Actor::spawn_linked(None, Turn, arguments, owner)
+        .await
+        .map_err(|error| Cause::Internal { message: error.to_string() })?;
+    Ok(TurnStream { turn, actor, events, ended: false })
 }
 
 impl Drop for Client {
@@ -323,10 +348,24 @@ impl TurnStream {
         Poll::Ready(Some(event))
     }
 
+    /// What ends the turn while somebody else reads the stream.
+    pub(crate) fn canceller(&self) -> Canceller {
+        Canceller(self.actor.clone())
+    }
+
     /// Asks for the end of the turn; the stream then ends with `Finished` and reason `cancelled`, unless it had
     /// ended before.
     pub fn cancel(&self) {
         let _ = self.actor.cast(TurnMessage::Cancel);
+    }
+}
+
+/// Ends a turn; see [`TurnStream::cancel`].
+pub(crate) struct Canceller(ActorRef<TurnMessage>);
+
+impl Canceller {
+    pub(crate) fn cancel(&self) {
+        let _ = self.0.cast(TurnMessage::Cancel);
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Attempt {
     pub(crate) turn: ActorRef<TurnMessage>,
     pub(crate) id: TurnId,
     pub(crate) attempt: u32,
+    /// Its number as nodes hear it.
+    pub(crate) wire_attempt: u32,
     pub(crate) ledger: Ledger,
     pub(crate) sink: mpsc::Sender<TurnEvent>,
     pub(crate) accepted_at: Instant,
@@ -83,6 +85,7 @@ impl Attempt {
             turn,
             id,
             attempt,
+            wire_attempt: attempt,
             ledger,
             sink,
             accepted_at,
@@ -214,7 +217,7 @@ impl Attempt {
         io: &mut TurnIo,
         decoder: &mut FrameDecoder<TurnEvent>,
     ) -> Option<(TurnIo, FrameDecoder<TurnEvent>)> {
-        let attach = Open::Attach { turn: self.id, attempt: self.attempt, from: self.ledger.shown() };
+        let attach = Open::Attach { turn: self.id, attempt: self.wire_attempt, from: self.ledger.shown() };
         let mut open = BytesMut::new();
         encode_frame(&attach, &mut open, EVENT_FRAME_BYTES_MAX).ok()?;
         let moved = route.open(&open).await.ok()?;

@@ -40,6 +40,8 @@ mod models;
 mod speed;
 mod weights;
 
+mod sessions;
+
 mod owned;
 
 #[cfg(test)]
@@ -47,4 +49,5 @@ mod tests;
 
 pub use api::{AuthorityParts, Client, Handle, MeshParts, OnGateways, Parts, StartError, System, TurnStream};
 pub use observer::{Observation, Observer, Unobserved};
+pub use sessions::{SessionStream, Sessions};
 pub use shared::LocalModel;

@@ -13,6 +13,7 @@ use crate::links::{Links, LinksArguments};
 use crate::models::Models;
 use crate::observer::Observation;
 use crate::router::Router;
+use crate::sessions::supervisor::SessionsActor;
 use crate::shared::{Shared, jitter};
 
 /// A child of Root.
@@ -24,11 +25,19 @@ enum Child {
     Models,
     Reporter,
     Clients,
+    Sessions,
 }
 
 /// In the order of their birth: who hears before who speaks.
-const CHILDREN: [Child; 6] =
-    [Child::Router, Child::Fleet, Child::Links, Child::Models, Child::Reporter, Child::Clients];
+const CHILDREN: [Child; 7] = [
+    Child::Router,
+    Child::Fleet,
+    Child::Links,
+    Child::Models,
+    Child::Reporter,
+    Child::Clients,
+    Child::Sessions,
+];
 
 #[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum RootMessage {
@@ -91,6 +100,16 @@ impl RootState {
                 let (clients, _) = Actor::spawn_linked(None, Clients, (), myself.get_cell()).await?;
                 self.shared.clients.store(Some(Arc::new(clients.clone())));
                 clients.get_cell()
+            }
+            Child::Sessions => {
+                if self.shared.sessions.store.is_none() {
+                    return Ok(());
+                }
+                let shared = Arc::clone(&self.shared);
+                let (sessions, _) =
+                    Actor::spawn_linked(None, SessionsActor, shared, myself.get_cell()).await?;
+                self.shared.sessions.supervisor.store(Some(Arc::new(sessions.clone())));
+                sessions.get_cell()
             }
         };
         self.children.retain(|(_, other)| *other != child);

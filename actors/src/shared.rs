@@ -27,6 +27,7 @@ use crate::hosting::Hosted;
 use crate::links::{Bulletin, LinksMessage, Peer, Peers};
 use crate::models::ModelsMessage;
 use crate::observer::{Observation, Observer};
+use crate::sessions::table::SessionTable;
 use crate::weights::Weights;
 
 /// Whether a model can be asked.
@@ -93,6 +94,7 @@ pub(crate) struct Shared {
     pub(crate) weights: Arc<Weights>,
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) authority: Option<Arc<AuthorityParts>>,
+    pub(crate) sessions: SessionTable,
     pub(crate) models: ArcSwapOption<ActorRef<ModelsMessage>>,
     pub(crate) clients: ArcSwapOption<ActorRef<()>>,
     pub(crate) fleet_actor: Arc<ArcSwapOption<ActorRef<FleetMessage>>>,
@@ -141,6 +143,7 @@ impl Shared {
             peers: Peers::default(),
             endpoint: parts.mesh.as_ref().map(|mesh| mesh.endpoint.clone()),
             authority: parts.mesh.and_then(|mesh| mesh.authority),
+            sessions: SessionTable::new(parts.store, parts.session),
             models: ArcSwapOption::empty(),
             clients: ArcSwapOption::empty(),
             fleet_actor,
@@ -177,6 +180,7 @@ impl Shared {
             report.replicas.retain(|replica| replica.replica.node == peer.node);
         }
         self.peers.note_heard(&peer.node);
+        self.peers.set_store(&peer.node, report.store);
         self.tell_fleet(FleetMessage::Report(Box::new(report)));
     }
 

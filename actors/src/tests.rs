@@ -9,4 +9,5 @@ mod moves;
 mod orchard;
 mod paths;
 mod replicas;
+mod sessions;
 mod turns;

@@ -52,12 +52,15 @@ pub(crate) struct TurnArguments {
     pub(crate) sink: mpsc::Sender<TurnEvent>,
     /// Room for the terminal event, kept free from the first moment.
     pub(crate) terminal: mpsc::OwnedPermit<TurnEvent>,
+    /// Tries that processes before this one may have made.
+    pub(crate) attempts_before: u32,
 }
 
 pub(crate) struct TurnState {
     shared: Arc<Shared>,
     machine: Machine,
     open: Open,
+    attempts_before: u32,
     sink: mpsc::Sender<TurnEvent>,
     terminal: Option<mpsc::OwnedPermit<TurnEvent>>,
     accepted_at: Instant,
@@ -79,7 +82,7 @@ impl TurnState {
     fn request(&mut self) -> (&mut u32, &mut TurnRequest) {
         match &mut self.open {
             Open::Turn { attempt, request } => (attempt, request),
-            Open::Watch | Open::Attach { .. } | Open::Blob(_) => {
+            Open::Watch | Open::Attach { .. } | Open::Blob(_) | Open::Session(_) => {
                 unreachable!("a turn opens streams for turns only")
             }
         }
@@ -164,8 +167,9 @@ impl TurnState {
 
     fn run(&mut self, myself: &ActorRef<TurnMessage>, attempt: u32) {
         let ledger = self.ledger.take().unwrap_or_default();
+        let wire_attempt = self.attempts_before.saturating_add(attempt);
         let (number, request) = self.request();
-        *number = attempt;
+        *number = wire_attempt;
         request.resume = ledger.ids().to_vec();
         let id = request.turn;
         let mut open = BytesMut::new();
@@ -183,7 +187,8 @@ impl TurnState {
             deadline,
         );
         let Some((replica, route)) = self.placed.clone() else { return };
-        let run = run.after(self.loss.take(), replica.node);
+        let mut run = run.after(self.loss.take(), replica.node);
+        run.wire_attempt = wire_attempt;
         if let Err(error) = encode_frame(&self.open, &mut open, REQUEST_FRAME_BYTES_MAX) {
             let cause = Cause::InvalidRequest { parameter: "input".to_owned(), message: error.to_string() };
             return run.refuse(cause);
@@ -245,7 +250,7 @@ impl Actor for Turn {
         myself: ActorRef<Self::Msg>,
         arguments: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        let TurnArguments { shared, request, key, sink, terminal } = arguments;
+        let TurnArguments { shared, request, key, sink, terminal, attempts_before } = arguments;
         let accepted_at = Instant::now();
         let (machine, effects) = Machine::start(shared.turn_limits(), accepted_at);
         shared.turns_active.send_modify(|turns| *turns += 1);
@@ -257,6 +262,7 @@ impl Actor for Turn {
             loss: None,
             shared,
             machine,
+            attempts_before,
             open: Open::Turn { attempt: 1, request: Box::new(request) },
             sink,
             terminal: Some(terminal),

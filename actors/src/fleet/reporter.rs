@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pomona_protocol::NodeReport;
+use pomona_store::Store;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -52,6 +53,7 @@ impl ReporterState {
             memory_bytes: shared.memory_bytes,
             models: shared.weights.offers(),
             replicas,
+            store: shared.sessions.store.as_ref().filter(|store| store.is_shared()).map_or(0, Store::id),
         }
     }
 

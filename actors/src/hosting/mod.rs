@@ -118,6 +118,13 @@ async fn serve_stream(shared: Arc<Shared>, link: Link, mut send: SendStream, mut
         }
         Open::Turn { attempt, request } => run_turn(shared, attempt, *request, bytes, send).await,
         Open::Attach { turn, attempt, from } => attach(&shared, turn, attempt, send, from).await,
+        Open::Session(open) if link.peer().role == PeerRole::Gateway => {
+            crate::sessions::serve::run(shared, open, send).await;
+        }
+        Open::Session(_) => {
+            let message = "a node does not ask for sessions".to_owned();
+            refuse(&mut send, Cause::Protocol { message }).await;
+        }
         Open::Watch => {
             let message = "engines are watched by their own node".to_owned();
             refuse(&mut send, Cause::Protocol { message }).await;

@@ -48,6 +48,8 @@ struct Known {
     /// When something was heard by control last.
     heard_at: Instant,
     path: Option<(PathStatus, Instant)>,
+    /// The shared store that it writes; 0 for none.
+    store: u64,
 }
 
 /// A control actor in another process, and the key that it wants.
@@ -73,6 +75,7 @@ impl Peers {
             role,
             heard_at: Instant::now(),
             path: None,
+            store: 0,
         });
     }
 
@@ -136,6 +139,23 @@ impl Peers {
         let state = self.lock();
         let (path, noted_at) = state.known.get(node)?.path.clone()?;
         Some(PathStatus { since_ms: path.since_ms + noted_at.elapsed().as_millis() as u64, ..path })
+    }
+
+    /// Notes which shared store a member writes.
+    pub(crate) fn set_store(&self, node: &NodeId, store: u64) {
+        if let Some(known) = self.lock().known.get_mut(node) {
+            known.store = store;
+        }
+    }
+
+    /// Linked gateways that write this store, by id.
+    pub(crate) fn on_store(&self, store: u64) -> Vec<NodeId> {
+        let state = self.lock();
+        let theirs =
+            state.known.iter().filter(|(_, known)| known.role == PeerRole::Gateway && known.store == store);
+        let linked =
+            theirs.filter(|(_, known)| known.link.borrow().as_ref().is_some_and(|link| !link.is_closed()));
+        linked.map(|(node, _)| node.clone()).collect()
     }
 
     /// Control actors of all linked gateways.

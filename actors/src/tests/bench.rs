@@ -222,6 +222,8 @@ pub(super) fn parts(folder: &Path) -> Parts {
         weights: WeightsConfig::default(),
         observer: Arc::new(Unobserved),
         mesh: None,
+        store: None,
+        session: pomona_config::SessionConfig::default(),
     }
 }
 

@@ -126,6 +126,7 @@ fn report(node: &str, replicas: &[&str]) -> NodeReport {
         memory_bytes: 1,
         models: Vec::new(),
         replicas: replicas.collect(),
+        store: 0,
     }
 }
 
