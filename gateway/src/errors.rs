@@ -5,7 +5,7 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use pomona_protocol::Cause;
 use serde::Serialize;
 
@@ -33,7 +33,12 @@ enum Hint {
     Allow(String),
     /// Bring a key.
     Bearer,
+    /// Read from this number of a session's log on.
+    OldestSeq(u64),
 }
+
+/// The oldest number of a log that can be read.
+pub(crate) const OLDEST_SEQ: HeaderName = HeaderName::from_static("x-pomona-oldest-seq");
 
 /// OpenAI's `{"error": …}`.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -92,9 +97,19 @@ impl ApiError {
         self
     }
 
+    /// Puts the field under another one, whose part it is.
+    pub(crate) fn within(mut self, parent: &str) -> Self {
+        self.param = self.param.map(|param| format!("{parent}.{param}"));
+        self
+    }
+
     fn retry_after(mut self, seconds: u32) -> Self {
         self.hint = Hint::RetryAfter(seconds.max(1));
         self
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
     }
 
     pub(crate) fn code(&self) -> &'static str {
@@ -136,11 +151,25 @@ fn kind_of(status: StatusCode) -> &'static str {
 /// The one table from causes to statuses.
 pub(crate) fn status_of(cause: &Cause) -> StatusCode {
     match cause {
-        Cause::UnknownModel { .. } | Cause::UnknownNode { .. } => StatusCode::NOT_FOUND,
-        Cause::NotAHost { .. } | Cause::NotTheAuthority { .. } => StatusCode::CONFLICT,
+        Cause::UnknownModel { .. }
+        | Cause::UnknownNode { .. }
+        | Cause::UnknownSession { .. }
+        | Cause::UnknownTurn { .. } => StatusCode::NOT_FOUND,
+        Cause::NotAHost { .. } | Cause::NotTheAuthority { .. } | Cause::SessionConflict { .. } => {
+            StatusCode::CONFLICT
+        }
+        Cause::SessionForbidden { .. } => StatusCode::FORBIDDEN,
+        Cause::IdempotencyMismatch { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Cause::CursorGone { .. } => StatusCode::GONE,
+        Cause::SessionQueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Cause::StoreFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
+        Cause::SessionMoved | Cause::SessionLimit { .. } | Cause::StoreFailed { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Cause::InvalidRequest { .. }
         | Cause::ContextExceeded { .. }
         | Cause::Template { .. }
+        | Cause::CursorAhead { .. }
         | Cause::KvExhausted { .. } => StatusCode::BAD_REQUEST,
         Cause::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
         Cause::DeadlineExceeded { .. } => StatusCode::GATEWAY_TIMEOUT,
@@ -176,8 +205,24 @@ impl From<Cause> for ApiError {
             | Cause::NodeSuspect { .. }
             | Cause::NodeDraining { .. }
             | Cause::TurnNotHeld
+            | Cause::SessionMoved
+            | Cause::SessionQueueFull { .. }
+            | Cause::SessionLimit { .. }
+            | Cause::StoreFailed { .. }
             | Cause::AttemptsExhausted { .. } => error.retry_after(1),
+            Cause::CursorAhead { .. } => error.with_param("after"),
+            Cause::CursorGone { oldest } => {
+                let mut error = error.with_param("after");
+                error.hint = Hint::OldestSeq(oldest);
+                error
+            }
+            Cause::SessionConflict { .. } => error.with_param("expected_seq"),
+            Cause::IdempotencyMismatch { .. } => error.with_param("idempotency_key"),
             Cause::Template { .. }
+            | Cause::UnknownSession { .. }
+            | Cause::UnknownTurn { .. }
+            | Cause::SessionForbidden { .. }
+            | Cause::StoreFull { .. }
             | Cause::UnknownNode { .. }
             | Cause::NotAHost { .. }
             | Cause::NotTheAuthority { .. }
@@ -204,6 +249,7 @@ impl IntoResponse for ApiError {
                     headers.insert(ALLOW, methods);
                 }
             }
+            Hint::OldestSeq(oldest) => drop(headers.insert(OLDEST_SEQ, HeaderValue::from(oldest))),
             Hint::Bearer => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
         }
         response
@@ -220,6 +266,13 @@ mod tests {
         let response = ApiError::from(cause).into_response();
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers()[RETRY_AFTER], "7");
+    }
+
+    #[test]
+    fn a_cursor_below_what_is_kept_is_told_the_oldest_number() {
+        let response = ApiError::from(Cause::CursorGone { oldest: 42 }).into_response();
+        assert_eq!(response.status(), 410);
+        assert_eq!(response.headers()[OLDEST_SEQ], "42");
     }
 
     #[test]

@@ -8,11 +8,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Router;
 use hyper::header::HeaderValue;
 use pomona_actors::Handle;
-use pomona_config::{ApiConfig, GatewayConfig, LimitsConfig};
+use pomona_config::{ApiConfig, GatewayConfig, LimitsConfig, SessionConfig};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::hosts::HostPolicy;
 use crate::http_service::HttpService;
@@ -33,6 +34,8 @@ pub struct GatewayParts {
     pub api: ApiConfig,
     /// Limits of connections, bodies and streams.
     pub limits: LimitsConfig,
+    /// Limits of sessions.
+    pub session: SessionConfig,
     /// Who may ask.
     pub keys: KeyRing,
     /// The way to the actors.
@@ -114,7 +117,8 @@ impl Gateway {
 
     /// Reads the certificate and builds a gateway behind a port that is open already.
     pub fn behind(door: Door, parts: GatewayParts) -> Result<Self, BindError> {
-        let GatewayParts { gateway, api, limits, keys, handle, metrics, version, tls, shutdown } = parts;
+        let GatewayParts { gateway, api, limits, session, keys, handle, metrics, version, tls, shutdown } =
+            parts;
         let tls = Tls::new(tls)?;
         if tls.is_none() && !gateway.bind.is_loopback() && !gateway.insecure {
             return Err(BindError::Insecure { bind: gateway.bind });
@@ -128,9 +132,11 @@ impl Gateway {
             started_unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
             alt_svc: OnceLock::new(),
             tls,
+            farewells: TaskTracker::new(),
             shutdown,
             api,
             limits,
+            session,
             keys,
             handle,
             metrics,
@@ -186,7 +192,10 @@ impl Gateway {
                 tls.keep().await;
             }
         });
+        let farewells = shared.farewells.clone();
         let connections_cut = accept::run(listener, shared, router, kill).await;
+        farewells.close();
+        farewells.wait().await;
         helpers.shutdown().await;
         Served { connections_cut }
     }

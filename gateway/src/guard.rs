@@ -2,6 +2,8 @@
 //! CORS, metrics and the log. [`crate::accept`] calls [`serve`] for each request of a TCP connection,
 //! [`crate::HttpConnection`] for each of a QUIC connection.
 //!
+//! A handler of a route that needs a key finds whose it is as `Extension<Principal>`.
+//!
 //! One function instead of a stack of layers: nothing is boxed that the handler does not need, and the order
 //! can be read.
 
@@ -17,8 +19,10 @@ use bytes::Bytes;
 use futures::FutureExt;
 use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, ALT_SVC, HeaderValue};
 use hyper::{Method, Request, StatusCode};
+use pomona_protocol::Principal;
 use tower::Service;
 
+use crate::anthropic::error::refuse;
 use crate::errors::ApiError;
 use crate::routes::{self, Route, UNKNOWN_ROUTE};
 use crate::state::{Connection, Shared};
@@ -51,14 +55,15 @@ where
     connection.asked();
     let method = request.method().clone();
     let route = routes::find(request.uri().path());
+    let label = route.map_or(UNKNOWN_ROUTE, |route| route.template);
     let mut granted = None;
     let mut request = request.map(Body::new);
     let mut response = match pass(&shared, &connection, &mut request, route, &mut granted) {
-        Err(refused) => refused.into_response(),
+        Err(refused) => refuse(label, refused),
         Ok(Passed::Preflight) => preflight(),
         Ok(Passed::Handler) => {
             let answered = AssertUnwindSafe(router.call(request)).catch_unwind().await;
-            answered.unwrap_or_else(|_| Ok(panicked())).unwrap_or_else(|never| match never {})
+            answered.unwrap_or_else(|_| Ok(panicked(label))).unwrap_or_else(|never| match never {})
         }
     };
     if let Some(origin) = granted {
@@ -69,7 +74,6 @@ where
     {
         response.headers_mut().insert(ALT_SVC, elsewhere.clone());
     }
-    let label = route.map_or(UNKNOWN_ROUTE, |route| route.template);
     shared.metrics.request_ended(label, response.status().as_str());
     tracing::debug!(
         %method,
@@ -99,6 +103,9 @@ fn pass(
     }
     let is_from_loopback = connection.ends.peer.ip().to_canonical().is_loopback();
     let key = auth::check(&shared.keys, route.access, is_from_loopback, request)?;
+    if let Some(key) = key {
+        request.extensions_mut().insert(Principal(key.0));
+    }
     if route.takes_permit {
         request.extensions_mut().insert(shared.permit(key)?);
     }
@@ -112,12 +119,8 @@ fn preflight() -> Response {
     response
 }
 
-fn panicked() -> Response {
+fn panicked(label: &str) -> Response {
     tracing::error!("a handler panicked");
-    ApiError::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal_error",
-        "internal error: the handler of this route broke",
-    )
-    .into_response()
+    let message = "internal error: the handler of this route broke";
+    refuse(label, ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message))
 }

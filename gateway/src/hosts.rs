@@ -99,17 +99,22 @@ fn host_of(authority: &str) -> &str {
 pub(crate) fn grant(headers: &mut HeaderMap, origin: HeaderValue) {
     use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, VARY};
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, retry-after"));
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("x-request-id, retry-after, x-pomona-oldest-seq, content-disposition"),
+    );
     headers.append(VARY, HeaderValue::from_static("origin"));
 }
 
 /// What a browser may send from an allowed page; the answer to its question beforehand.
 pub(crate) fn grant_preflight(headers: &mut HeaderMap) {
     use hyper::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE};
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PATCH, DELETE"));
     headers.insert(
         ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("authorization, content-type, x-api-key, x-pomona-events"),
+        HeaderValue::from_static(
+            "authorization, content-type, x-api-key, x-pomona-events, idempotency-key, last-event-id",
+        ),
     );
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
 }

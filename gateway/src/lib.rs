@@ -6,6 +6,7 @@
 
 mod accept;
 mod admin;
+mod anthropic;
 mod auth;
 mod body;
 mod errors;
@@ -18,10 +19,14 @@ pub mod metrics;
 mod openai;
 mod openapi;
 mod page;
+mod plain_chat;
+mod responses;
 mod routes;
 mod stall;
 mod state;
 mod tls;
+mod turnlog;
+mod v3;
 mod ws;
 
 pub use gateway::{BindError, Door, Gateway, GatewayParts, Served};

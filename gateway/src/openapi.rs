@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
+use utoipa::openapi::Required;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -17,9 +18,34 @@ use crate::state::Shared;
     paths(
         crate::openai::chat::create,
         crate::openai::completions::create,
+        crate::responses::create::create,
+        crate::responses::stored::retrieve,
+        crate::responses::stored::remove,
+        crate::responses::stored::cancel,
+        crate::responses::stored::input_items,
+        crate::anthropic::create::create,
+        crate::anthropic::count::count,
         crate::ws::open,
+        crate::plain_chat::create,
         crate::openai::models::list,
         crate::openai::models::one,
+        crate::v3::sessions::list,
+        crate::v3::sessions::create,
+        crate::v3::transfer::import,
+        crate::v3::sessions::one,
+        crate::v3::sessions::update,
+        crate::v3::sessions::remove,
+        crate::v3::turns::ask,
+        crate::v3::turns::cancel,
+        crate::v3::turns::edit,
+        crate::v3::turns::regenerate,
+        crate::v3::turns::choose,
+        crate::v3::sessions::fork,
+        crate::v3::transfer::export,
+        crate::v3::events::stream,
+        crate::v3::topics::stream,
+        crate::v3::ws::open,
+        crate::v3::audit::list,
         crate::admin::healthz,
         crate::admin::readyz,
         crate::admin::metrics,
@@ -40,7 +66,7 @@ use crate::state::Shared;
         crate::page::script,
         crate::page::style,
     ),
-    modifiers(&Key)
+    modifiers(&Key, &Bodies)
 )]
 struct Document;
 
@@ -51,6 +77,25 @@ impl Modify for Key {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         document.components.get_or_insert_default().add_security_scheme("key", scheme);
+    }
+}
+
+/// Where no body is as good as an empty object.
+const BODY_MAY_BE_MISSING: &[&str] =
+    &["/v3/sessions/{id}/cancel", "/v3/sessions/{id}/fork", "/v3/sessions/{id}/regenerate"];
+
+/// Adds the bodies of `/v3`, whose types are shared with clients and know nothing of OpenAPI.
+struct Bodies;
+
+impl Modify for Bodies {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        document.components.get_or_insert_default().schemas.extend(crate::v3::schema::bodies());
+        for path in BODY_MAY_BE_MISSING {
+            let post = document.paths.paths.get_mut(*path).and_then(|item| item.post.as_mut());
+            if let Some(body) = post.and_then(|post| post.request_body.as_mut()) {
+                body.required = Some(Required::False);
+            }
+        }
     }
 }
 
@@ -71,6 +116,41 @@ pub(crate) async fn document(State(shared): State<Arc<Shared>>) -> Response {
 mod tests {
     use super::*;
     use crate::routes::{Access, ROUTES};
+
+    /// Every `$ref` in `value`.
+    fn references(value: &serde_json::Value, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                found.extend(fields.get("$ref").and_then(|name| name.as_str()).map(str::to_owned));
+                fields.values().for_each(|value| references(value, found));
+            }
+            serde_json::Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document: serde_json::Value = serde_json::from_str(&DOCUMENT.to_json().unwrap()).unwrap();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.iter().any(|name| name.ends_with("/NewSession")), "{found:?}");
+        for name in found {
+            assert!(document.pointer(name.trim_start_matches('#')).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_may_be_missing_is_described_so() {
+        let document: serde_json::Value = serde_json::from_str(&DOCUMENT.to_json().unwrap()).unwrap();
+        for path in BODY_MAY_BE_MISSING {
+            let body = &document["paths"][path]["post"]["requestBody"];
+            assert!(body["content"]["application/json"]["schema"]["$ref"].is_string(), "{path}: {body}");
+            assert_eq!(body["required"], false, "{path}");
+        }
+        let turns = &document["paths"]["/v3/sessions/{id}/turns"]["post"]["requestBody"];
+        assert_ne!(turns["required"], false);
+    }
 
     #[test]
     fn every_route_is_described_with_its_access() {

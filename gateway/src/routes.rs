@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, patch, post};
 use hyper::{Method, Uri};
 
 use crate::admin::{loading, nodes, tokens};
 use crate::errors::ApiError;
 use crate::openai::{chat, completions, models};
 use crate::state::Shared;
-use crate::{admin, openapi, page, ws};
+use crate::v3::{audit, events, sessions, topics, transfer, turns};
+use crate::{admin, anthropic, openapi, page, plain_chat, responses, v3, ws};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,32 +73,18 @@ impl Route {
 /// Label of requests to paths that do not exist.
 pub(crate) const UNKNOWN_ROUTE: &str = "unknown";
 
-/// Values of the `route` label, known beforehand.
-pub(crate) const ROUTE_LABELS: &[&str] = &[
-    "/v1/chat/completions",
-    "/v1/completions",
-    "/v1/chat/stream",
-    "/v1/models",
-    "/v1/models/{id}",
-    "/healthz",
-    "/readyz",
-    "/metrics",
-    "/openapi.json",
-    "/admin/status",
-    "/admin/tokens",
-    "/admin/tokens/{id}",
-    "/admin/nodes",
-    "/admin/nodes/{id}",
-    "/admin/nodes/{id}/drain",
-    "/admin/nodes/{id}/undrain",
-    "/admin/nodes/{id}/rename",
-    "/admin/models/{id}/load",
-    "/admin/models/{id}/unload",
-    "/",
-    "/page.js",
-    "/page.css",
-    UNKNOWN_ROUTE,
-];
+/// Values of the `route` label, known beforehand: every template, then [`UNKNOWN_ROUTE`].
+pub(crate) const ROUTE_LABELS: &[&str] = &route_labels();
+
+const fn route_labels() -> [&'static str; ROUTES.len() + 1] {
+    let mut labels = [UNKNOWN_ROUTE; ROUTES.len() + 1];
+    let mut index = 0;
+    while index < ROUTES.len() {
+        labels[index] = ROUTES[index].template;
+        index += 1;
+    }
+    labels
+}
 
 macro_rules! route {
     ($template:literal, $access:ident, $($method:ident $handler:expr),+) => {
@@ -116,16 +103,39 @@ macro_rules! route {
     };
     (@GET) => { get };
     (@POST) => { post };
+    (@PATCH) => { patch };
     (@DELETE) => { delete };
 }
 
 /// Every route, the busiest first.
-pub(crate) static ROUTES: &[Route] = &[
+pub(crate) const ROUTES: &[Route] = &[
     route!("/v1/chat/completions", Key with permit, POST chat::create),
     route!("/v1/completions", Key with permit, POST completions::create),
+    route!("/v1/responses", Key with permit, POST responses::create::create),
+    route!("/v1/responses/{id}", Key, GET responses::stored::retrieve, DELETE responses::stored::remove),
+    route!("/v1/responses/{id}/cancel", Key, POST responses::stored::cancel),
+    route!("/v1/responses/{id}/input_items", Key, GET responses::stored::input_items),
+    route!("/v1/messages", Key with permit, POST anthropic::create::create),
+    route!("/v1/messages/count_tokens", Key with permit, POST anthropic::count::count),
     route!("/v1/chat/stream", KeyOrProtocol with permit, GET ws::open),
+    route!("/v1/chat", Key with permit, POST plain_chat::create),
     route!("/v1/models", Key, GET models::list),
     route!("/v1/models/{id}", Key, GET models::one),
+    route!("/v3/sessions", Key, GET sessions::list, POST sessions::create),
+    // Before `{id}`, since the first one that fits is taken.
+    route!("/v3/sessions/import", Key, POST transfer::import),
+    route!("/v3/sessions/{id}", Key, GET sessions::one, PATCH sessions::update, DELETE sessions::remove),
+    route!("/v3/sessions/{id}/turns", Key, POST turns::ask),
+    route!("/v3/sessions/{id}/cancel", Key, POST turns::cancel),
+    route!("/v3/sessions/{id}/edit", Key, POST turns::edit),
+    route!("/v3/sessions/{id}/regenerate", Key, POST turns::regenerate),
+    route!("/v3/sessions/{id}/choose", Key, POST turns::choose),
+    route!("/v3/sessions/{id}/fork", Key, POST sessions::fork),
+    route!("/v3/sessions/{id}/export", Key, GET transfer::export),
+    route!("/v3/sessions/{id}/events", Key with permit, GET events::stream),
+    route!("/v3/events", Key with permit, GET topics::stream),
+    route!("/v3/ws", KeyOrProtocol with permit, GET v3::ws::open),
+    route!("/v3/audit", Key, GET audit::list),
     route!("/healthz", Open, GET admin::healthz),
     route!("/readyz", Open, GET admin::readyz),
     route!("/metrics", KeyUnlessLoopback, GET admin::metrics),
@@ -194,6 +204,10 @@ mod tests {
             "/admin/nodes/a/",
             "/admin/nodes/a/paint",
             "/admin/models/a",
+            "/v3/sessions/",
+            "/v3/sessions/ses_1/paint",
+            "/v3/sessions/ses_1/events/",
+            "/v3/sessions//turns",
         ] {
             assert_eq!(template(path), None, "{path}");
         }

@@ -7,20 +7,23 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use axum::extract::ws::WebSocket;
 use hyper::header::HeaderValue;
 use pomona_actors::{Client, Handle};
-use pomona_config::{ApiConfig, LimitsConfig};
+use pomona_config::{ApiConfig, LimitsConfig, SessionConfig};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::errors::ApiError;
 use crate::hosts::HostPolicy;
 use crate::keys::{KeyId, KeyRing};
 use crate::metrics::Metrics;
 use crate::tls::Tls;
+use crate::v3;
 
 /// Everything that a handler may need; one per gateway.
 pub(crate) struct Shared {
     pub(crate) api: ApiConfig,
     pub(crate) limits: LimitsConfig,
+    pub(crate) session: SessionConfig,
     pub(crate) keys: KeyRing,
     pub(crate) hosts: HostPolicy,
     pub(crate) handle: Handle,
@@ -38,6 +41,8 @@ pub(crate) struct Shared {
     /// Tells clients on encrypted connections where HTTP/3 is served, once it is.
     pub(crate) alt_svc: OnceLock<HeaderValue>,
     pub(crate) shutdown: CancellationToken,
+    /// Cancels the turns of clients that left.
+    pub(crate) farewells: TaskTracker,
 }
 
 impl Shared {
@@ -91,8 +96,19 @@ pub(crate) struct Connection {
 pub(crate) struct Upgrade {
     pub(crate) socket: oneshot::Receiver<WebSocket>,
     pub(crate) permit: Permit,
-    /// Whether the client asked for `resumed` messages.
-    pub(crate) tells_resumed: bool,
+    /// What it is for.
+    pub(crate) serves: Serves,
+}
+
+/// What a WebSocket is for.
+pub(crate) enum Serves {
+    /// Turns that end with it.
+    Turns {
+        /// Whether the client asked for `resumed` messages.
+        tells_resumed: bool,
+    },
+    /// Sessions.
+    Sessions(v3::ws::Client),
 }
 
 impl Connection {

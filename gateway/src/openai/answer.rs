@@ -80,7 +80,8 @@ pub(crate) async fn respond(
     Ok(with_request_id(answered.unwrap_or_else(ApiError::into_response), turn))
 }
 
-fn with_request_id(mut response: Response, turn: TurnId) -> Response {
+/// Names the turn in the headers of an answer.
+pub(crate) fn with_request_id(mut response: Response, turn: TurnId) -> Response {
     if let Ok(id) = HeaderValue::try_from(turn.to_string()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }

@@ -61,7 +61,7 @@ pub(crate) enum Prompt {
     request_body = CompletionRequest,
     params(("x-pomona-events" = Option<String>, Header, description = "`resumed`: a stream says when a turn goes on at another node, as `event: pomona.resumed` with `index`, `shown`, `cause` and `node`")),
     responses(
-        (status = 200, description = "the text; with `stream` as server-sent events, ended by `data: [DONE]`; a stream whose turn goes on at another node says so with `event: pomona.resumed` when asked"),
+        (status = 200, description = "the text; with `stream` as server-sent events, ended by `data: [DONE]`; a stream whose turn goes on at another node says so with `event: pomona.resumed` when asked", content((serde_json::Value = "application/json"), (serde_json::Value = "text/event-stream"))),
         (status = "4XX", description = "the request cannot be served", body = crate::errors::ErrorBody),
         (status = "5XX", description = "the answer could not be made", body = crate::errors::ErrorBody),
     ),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use pomona_protocol::{Cause, ModelCard};
+use pomona_protocol::{Cause, ModelCard, ModelId};
 use serde::Serialize;
 
 use crate::errors::ApiError;
@@ -73,12 +73,24 @@ pub(crate) async fn one(
     let cards = shared.handle.models();
     match cards.iter().find(|card| card.id.0 == id) {
         Some(card) => Ok(json_response(&body(shared.started_unix, card))),
-        None => {
-            let known: BTreeSet<&str> = cards.iter().map(|card| card.id.0.as_str()).collect();
-            let known = known.into_iter().map(str::to_owned).collect();
-            Err(Cause::UnknownModel { model: id.chars().take(100).collect(), known }.into())
-        }
+        None => Err(unknown(&id, &cards).into()),
     }
+}
+
+/// Refuses a model that is not served here, before something lasting is made for it. As long as no model is loaded yet,
+/// nobody can tell.
+pub(crate) fn check_served(shared: &Shared, model: &ModelId) -> Result<(), Cause> {
+    let cards = shared.handle.models();
+    if cards.is_empty() || cards.iter().any(|card| card.id == *model) {
+        return Ok(());
+    }
+    Err(unknown(&model.0, &cards))
+}
+
+fn unknown(model: &str, cards: &[ModelCard]) -> Cause {
+    let known: BTreeSet<&str> = cards.iter().map(|card| card.id.0.as_str()).collect();
+    let known = known.into_iter().map(str::to_owned).collect();
+    Cause::UnknownModel { model: model.chars().take(100).collect(), known }
 }
 
 #[cfg(test)]

@@ -24,7 +24,8 @@ use tokio::sync::oneshot;
 use crate::auth::BEARER_PROTOCOL;
 use crate::errors::ApiError;
 use crate::openai::sse::asks_for_resumed;
-use crate::state::{Connection, Permit, Shared, Upgrade};
+use crate::state::{Connection, Permit, Serves, Shared, Upgrade};
+use crate::v3;
 
 /// The protocol that clients should offer; chosen before one that carries a key.
 const PROTOCOL: &str = "pomona.v1";
@@ -52,20 +53,15 @@ pub(crate) async fn open(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
-    let upgrade = upgrade.map_err(|_| {
-        ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "websocket_expected",
-            "this route takes a WebSocket handshake (HTTP/1.1 upgrade)",
-        )
-    })?;
+    let upgrade = upgrade.map_err(|_| not_a_handshake())?;
     let limit = shared.limits.body_bytes_max as usize;
-    let upgrade = match choose_protocol(&headers) {
+    let upgrade = match choose_protocol(&headers, PROTOCOL) {
         Some(protocol) => upgrade.protocols([protocol]),
         None => upgrade,
     };
     let (send, socket) = oneshot::channel();
-    connection.upgrade_to(Upgrade { socket, permit, tells_resumed: tells_resumed(&query) });
+    let serves = Serves::Turns { tells_resumed: tells_resumed(&query) };
+    connection.upgrade_to(Upgrade { socket, permit, serves });
     Ok(upgrade
         .max_message_size(limit)
         .max_frame_size(limit)
@@ -77,11 +73,21 @@ pub(crate) async fn open(
         }))
 }
 
-/// A browser gives up unless one of the protocols that it offered is chosen.
-fn choose_protocol(headers: &HeaderMap) -> Option<String> {
+/// A request that opens no WebSocket.
+pub(crate) fn not_a_handshake() -> ApiError {
+    ApiError::new(
+        StatusCode::BAD_REQUEST,
+        "websocket_expected",
+        "this route takes a WebSocket handshake (HTTP/1.1 upgrade)",
+    )
+}
+
+/// The protocol to answer a handshake with: ours, else the one that carries the key. A browser gives up unless one of
+/// those that it offered is chosen.
+pub(crate) fn choose_protocol(headers: &HeaderMap, ours: &str) -> Option<String> {
     let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
     let offered: Vec<&str> = offered.flat_map(|value| value.split(',')).map(str::trim).collect();
-    let ours = offered.iter().find(|name| **name == PROTOCOL);
+    let ours = offered.iter().find(|name| **name == ours);
     let chosen = ours.or_else(|| offered.iter().find(|name| name.starts_with(BEARER_PROTOCOL)));
     chosen.map(|&name| name.to_owned())
 }
@@ -92,11 +98,18 @@ fn tells_resumed(RawQuery(query): &RawQuery) -> bool {
     pairs.filter_map(|pair| pair.strip_prefix("events=")).any(asks_for_resumed)
 }
 
-/// Serves the WebSocket that [`open`] left, to its end.
+/// Serves the WebSocket that [`open`], or [`v3::ws::open`], left, to its end.
 pub(crate) async fn run(shared: &Arc<Shared>, connection: &Arc<Connection>, upgrade: Upgrade) {
-    let Upgrade { socket, permit, tells_resumed } = upgrade;
-    if let Ok(socket) = socket.await {
-        session::Session::new(shared, connection, permit, tells_resumed, socket).run().await;
+    let Upgrade { socket, permit, serves } = upgrade;
+    let Ok(socket) = socket.await else { return };
+    match serves {
+        Serves::Turns { tells_resumed } => {
+            session::Session::new(shared, connection, permit, tells_resumed, socket).run().await;
+        }
+        // In a box: connections without such a socket are not to pay for its size.
+        Serves::Sessions(client) => {
+            Box::pin(v3::ws::run(shared, connection, permit, client, socket)).await;
+        }
     }
 }
 

@@ -9,6 +9,8 @@ mod http_service;
 mod limits;
 mod requests;
 mod server;
+mod sessions;
 mod streams;
 mod tls;
+mod v3_socket;
 mod websocket;

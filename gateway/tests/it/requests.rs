@@ -38,6 +38,10 @@ fn invalid(changes: Value, param: &str, says: &'static [&'static str]) -> Refusa
     chat_with(changes, 400, "invalid_request", param, says)
 }
 
+fn typed(body: impl Into<Vec<u8>>, param: &str, says: &'static [&'static str]) -> Refusal {
+    Refusal { param: param.into(), ..raw(body, "invalid_request", says) }
+}
+
 fn refusals() -> Vec<Refusal> {
     let long = "word ".repeat(6000);
     let image = json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]);
@@ -101,7 +105,7 @@ fn refusals() -> Vec<Refusal> {
             &["json_object", "`text` is supported"],
         ),
         raw(nested(""), "invalid_request", &["line 1"]),
-        raw(nested("{\"messages\": "), "invalid_request", &["line 1"]),
+        typed(nested("{\"messages\": "), "messages[0][0]", &["line 1"]),
         raw(nested("{\"messages\": [{\"content\": "), "invalid_json", &["recursion limit", "line 1"]),
         raw(nested("{\"unknown\": "), "invalid_json", &["line 1"]),
         raw(broken_text, "invalid_json", &["line 1 column"]),
@@ -109,8 +113,8 @@ fn refusals() -> Vec<Refusal> {
         raw("{\"temperature\": 1e999}", "invalid_json", &["out of range"]),
         raw("{\"model\": \"tiny\"", "invalid_json", &["EOF"]),
         raw("", "invalid_json", &[]),
-        raw("{\"model\": 5}", "invalid_request", &["line 1 column", "string"]),
-        raw("{\"model\": \"tiny\", \"messages\": {}}", "invalid_request", &["sequence"]),
+        typed("{\"model\": 5}", "model", &["line 1 column", "string"]),
+        typed("{\"model\": \"tiny\", \"messages\": {}}", "messages", &["sequence"]),
         raw("{\"messages\": []}", "invalid_request", &["model"]),
         raw("[1]", "invalid_request", &[]),
         text_with(json!({"prompt": []}), "invalid_request", "prompt", &["empty"]),

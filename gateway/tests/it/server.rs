@@ -83,6 +83,8 @@ impl Server {
             weights: config.weights,
             observer: Arc::clone(&metrics) as _,
             mesh: None,
+            store: None,
+            session: config.session.clone(),
         })
         .await
         .unwrap();
@@ -93,6 +95,7 @@ impl Server {
             gateway: config.gateway,
             api: config.api,
             limits: config.limits,
+            session: config.session.clone(),
             keys: KeyRing::of(&[KEY]),
             handle,
             metrics,
