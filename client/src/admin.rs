@@ -44,19 +44,20 @@ impl Client {
 
     /// Lets a member finish or hand over its turns and take no new ones.
     pub async fn drain(&self, node: &str) -> Result<NodeStatus, ClientError> {
-        self.ask(Method::POST, &["admin", "nodes", segment("node", node)?, "drain"], |request| request).await
+        self.fetch(Method::POST, &["admin", "nodes", segment("node", node)?, "drain"], |request| request)
+            .await
     }
 
     /// Lets a member take turns again.
     pub async fn undrain(&self, node: &str) -> Result<NodeStatus, ClientError> {
-        self.ask(Method::POST, &["admin", "nodes", segment("node", node)?, "undrain"], |request| request)
+        self.fetch(Method::POST, &["admin", "nodes", segment("node", node)?, "undrain"], |request| request)
             .await
     }
 
     /// Gives a member another name.
     pub async fn rename(&self, node: &str, name: &str) -> Result<NodeStatus, ClientError> {
         let body = NewName { name };
-        self.ask(Method::POST, &["admin", "nodes", segment("node", node)?, "rename"], |request| {
+        self.fetch(Method::POST, &["admin", "nodes", segment("node", node)?, "rename"], |request| {
             request.json(&body)
         })
         .await
@@ -69,7 +70,7 @@ impl Client {
 
     /// Makes a token for machines that are to join. It is told this once.
     pub async fn create_token(&self, token: &NewToken) -> Result<CreatedToken, ClientError> {
-        self.ask(Method::POST, &["admin", "tokens"], |request| request.json(token)).await
+        self.fetch(Method::POST, &["admin", "tokens"], |request| request.json(token)).await
     }
 
     /// The tokens that may still be used.
@@ -97,7 +98,7 @@ impl Client {
 }
 
 /// A name as a part of a path. Those that a path understands otherwise would ask for something else.
-fn segment<'a>(what: &'static str, name: &'a str) -> Result<&'a str, ClientError> {
+pub(crate) fn segment<'a>(what: &'static str, name: &'a str) -> Result<&'a str, ClientError> {
     match name.trim() {
         "" | "." | ".." => Err(ClientError::InvalidName { what, name: name.to_owned() }),
         name => Ok(name),

@@ -2,7 +2,7 @@
 //! what a gateway may have seen; whoever asks decides.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pomona_protocol::Status;
@@ -33,6 +33,10 @@ pub struct Client {
     gateways: Arc<[Gateway]>,
     /// Index of the gateway that answered, or [`NONE_YET`].
     chosen: Arc<AtomicUsize>,
+    /// Index of the gateway that let its client down last and is tried last, or [`NONE_YET`].
+    shunned: Arc<AtomicUsize>,
+    /// Some gateway said something.
+    heard: Arc<AtomicBool>,
 }
 
 impl Client {
@@ -46,7 +50,8 @@ impl Client {
         let http = trust::pool(is_encrypted, trusted.as_deref(), &first.url, || {
             reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).redirect(Policy::none()).no_proxy()
         })?;
-        Ok(Self { http, gateways: gateways.into(), chosen: Arc::new(AtomicUsize::new(NONE_YET)) })
+        let [chosen, shunned] = [(); 2].map(|()| Arc::new(AtomicUsize::new(NONE_YET)));
+        Ok(Self { http, gateways: gateways.into(), chosen, shunned, heard: Arc::default() })
     }
 
     /// The gateway that is asked; while none was, the one that is tried first.
@@ -77,20 +82,33 @@ impl Client {
 
     /// Asks for something that is told in JSON.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, ClientError> {
-        self.ask(Method::GET, path, |request| request).await
+        self.fetch(Method::GET, path, |request| request).await
     }
 
     /// Asks with what `fill` adds to the request, and reads the JSON of the answer.
-    pub(crate) async fn ask<T: DeserializeOwned>(
+    pub(crate) async fn fetch<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &[&str],
         fill: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<T, ClientError> {
         let response = self.send(method, path, |request| fill(request).timeout(ANSWER_TIMEOUT)).await?;
-        let bytes = self.read(response).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| ClientError::Protocol { url: shown(self.url()), message: error.to_string() })
+        self.decode(response, ANSWER_BYTES_MAX).await
+    }
+
+    /// Reads the JSON of an answer of at most `bytes_max` bytes.
+    pub(crate) async fn decode<T: DeserializeOwned>(
+        &self,
+        response: Response,
+        bytes_max: usize,
+    ) -> Result<T, ClientError> {
+        let bytes = self.read(response, bytes_max).await?;
+        serde_json::from_slice(&bytes).map_err(|error| self.broken(error.to_string()))
+    }
+
+    /// What answers is no gateway, or one that speaks otherwise.
+    pub(crate) fn broken(&self, message: String) -> ClientError {
+        ClientError::Protocol { url: shown(self.url()), message }
     }
 
     /// Asks for something whose answer is only that it was done.
@@ -105,7 +123,7 @@ impl Client {
 
     /// Sends a request; an answer that is no success becomes an error. A gateway that takes no connection any more
     /// has seen nothing of the request, so another one may get it.
-    async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &[&str],
@@ -120,6 +138,7 @@ impl Client {
             }
         }
         let response = sent.map_err(|error| ClientError::of_request(self.url(), &error))?;
+        self.heard.store(true, Ordering::Relaxed);
         if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
     }
 
@@ -136,11 +155,24 @@ impl Client {
         })
     }
 
+    /// Whether it makes sense to try again after this error: not where no gateway ever was.
+    pub(crate) fn may_return(&self, error: &ClientError) -> bool {
+        !error.is_nobody() || self.heard.load(Ordering::Relaxed)
+    }
+
+    /// The gateway that was asked let its client down: the next request tries the others first.
+    pub(crate) fn look_elsewhere(&self) {
+        let index = self.chosen.swap(NONE_YET, Ordering::Relaxed);
+        if index != NONE_YET {
+            self.shunned.store(index, Ordering::Relaxed);
+        }
+    }
+
     async fn gateway(&self) -> Result<&Gateway, ClientError> {
         if let Some(gateway) = self.gateways.get(self.chosen.load(Ordering::Relaxed)) {
             return Ok(gateway);
         }
-        let index = reach::first(&self.gateways).await?;
+        let index = reach::first(&self.gateways, self.shunned.load(Ordering::Relaxed)).await?;
         self.chosen.store(index, Ordering::Relaxed);
         Ok(&self.gateways[index])
     }
@@ -153,7 +185,7 @@ impl Client {
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after_s = retry_after.and_then(|text| text.parse().ok());
-        let body = match self.read(response).await {
+        let body = match self.read(response, ANSWER_BYTES_MAX).await {
             Ok(body) => body,
             Err(error) => return error,
         };
@@ -169,14 +201,18 @@ impl Client {
         }
     }
 
-    async fn read(&self, mut response: Response) -> Result<Vec<u8>, ClientError> {
+    /// The body of an answer of at most `bytes_max` bytes.
+    pub(crate) async fn read(
+        &self,
+        mut response: Response,
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, ClientError> {
         let mut bytes = Vec::new();
         while let Some(chunk) =
             response.chunk().await.map_err(|error| ClientError::of_body(self.url(), &error))?
         {
-            if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
-                let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
-                return Err(ClientError::Protocol { url: shown(self.url()), message });
+            if bytes.len() + chunk.len() > bytes_max {
+                return Err(self.broken(format!("the answer is longer than {bytes_max} bytes")));
             }
             bytes.extend_from_slice(&chunk);
         }

@@ -99,6 +99,23 @@ pub enum ClientError {
         /// What was seen.
         message: String,
     },
+    /// Somebody deleted the session that was listened to.
+    #[error(
+        "the session {session} was deleted{}; its log is gone",
+        by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default()
+    )]
+    SessionDeleted {
+        /// Which.
+        session: String,
+        /// Whose key, when that was said.
+        by: Option<String>,
+    },
+    /// Without random numbers no key for a request can be made.
+    #[error("the system gives no random numbers: {message}")]
+    NoRandom {
+        /// What the system said.
+        message: String,
+    },
     /// The answer stood still.
     #[error("the gateway at {url} was silent for {waited_s} s")]
     Silent {
@@ -127,8 +144,29 @@ impl ClientError {
             | Self::InvalidName { .. }
             | Self::Unauthorized { .. }
             | Self::Protocol { .. }
+            | Self::SessionDeleted { .. }
+            | Self::NoRandom { .. }
             | Self::Lost { .. } => false,
         }
+    }
+
+    /// Whether the gateway or the way to it failed, rather than what was asked: the same request may do better later,
+    /// or at another gateway.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::NoneReachable { .. }
+            | Self::Silent { .. }
+            | Self::Lost { .. } => true,
+            Self::Api { status, code, .. } => matches!(status, 502..=504) || code == "shutting_down",
+            _ => false,
+        }
+    }
+
+    /// Whether nobody takes a connection.
+    pub(crate) fn is_nobody(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::NoneReachable { .. })
     }
 
     /// What a failed request means.

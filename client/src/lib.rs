@@ -1,15 +1,19 @@
 //! The Rust client of a gateway, and what the terminal commands share: finding an endpoint, asking for models
-//! and status, administering a cluster, streaming an answer.
+//! and status, administering a cluster, streaming an answer, and sessions, which outlive connections.
 //!
 //! It reads no file and no environment: `node` does and hands over what it found.
 
 mod admin;
+mod backoff;
 mod chat;
 mod client;
+mod ear;
 mod endpoint;
 mod error;
 mod models;
 mod reach;
+mod session_stream;
+mod sessions;
 pub mod sse;
 mod stream;
 mod trust;
@@ -19,4 +23,6 @@ pub use client::Client;
 pub use endpoint::{Endpoint, Gateway, Given, Secret};
 pub use error::ClientError;
 pub use models::ModelInfo;
+pub use session_stream::{FeedEvent, SessionFeed};
+pub use sessions::{AuditLine, SessionsQuery};
 pub use stream::ChatStream;

@@ -16,12 +16,15 @@ use crate::{ClientError, client};
 /// A LAN answers within milliseconds; who waits for a gateway elsewhere should not feel that one was tried.
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Index of the gateway that takes connections first. A single one is not tried: its first request does that.
-pub(crate) async fn first(gateways: &[Gateway]) -> Result<usize, ClientError> {
+/// Index of the gateway that takes connections first; the one with the index `shunned` is tried last. A single one is
+/// not tried: its first request does that.
+pub(crate) async fn first(gateways: &[Gateway], shunned: usize) -> Result<usize, ClientError> {
     if gateways.len() == 1 {
         return Ok(0);
     }
-    let mut waiting = gateways.iter().enumerate();
+    let mut order: Vec<(usize, &Gateway)> = gateways.iter().enumerate().collect();
+    order.sort_by_key(|(index, _)| *index == shunned);
+    let mut waiting = order.into_iter();
     let mut tries = FuturesUnordered::new();
     let mut failed = Vec::new();
     loop {

@@ -5,6 +5,7 @@
 mod admin;
 mod canned;
 mod reach;
+mod sessions;
 mod trust;
 
 use std::net::TcpListener;
