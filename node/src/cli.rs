@@ -1,8 +1,14 @@
 //! The command line: every command and flag, with help that teaches. What they do stands in `command`; flags of the
-//! commands that serve are in `serve`, commands of a cluster in `cluster`.
+//! commands that serve are in `serve`, commands of a cluster in `cluster` and `models`, those that talk in `talk`,
+//! sessions in `sessions`, what lasts in `store`, what is of this machine alone in `local`.
 
 mod cluster;
+mod local;
+mod models;
 mod serve;
+mod sessions;
+mod store;
+mod talk;
 mod values;
 
 use std::ffi::OsString;
@@ -16,7 +22,12 @@ use crate::engine_process::EngineArgs;
 use crate::exit::Exit;
 
 pub(crate) use cluster::{NodeName, NodesCommand, TokenArgs, TokenCommand};
+pub(crate) use local::{CompletionsArgs, ConfigCommand, KeyArgs, KeyCommand};
+pub(crate) use models::{ModelsCommand, PlacedModel};
 pub(crate) use serve::{GatewayArgs, JoinArgs, JoinText, NodeArgs, UpArgs};
+pub(crate) use sessions::{ExportArgs, ExportFormat, ForkArgs, ListArgs, SessionsCommand, ShareAs};
+pub(crate) use store::{AuditCommand, StoreCommand};
+pub(crate) use talk::{ChatArgs, DoArgs, TuiArgs};
 
 /// Serves language models and talks to them.
 ///
@@ -31,12 +42,13 @@ Examples:
   pomona up --model ~/models/qwen   … with another model
   pomona chat                       talk to it, from another terminal
   pomona chat \"Why is the sky blue?\"
+  pomona sessions ls                what was said, and by whom
   pomona status                     what is it doing?
   pomona token create               let another machine join …
   pomona node --join pom1-…         … by typing this there
 
-Exit codes: 0 done, 64 wrong usage, 69 no gateway or not able to serve, 78 wrong configuration, 130 interrupted,
-1 anything else."
+Exit codes: 0 done, 3 an answer was cut off by its length (`do`), 64 wrong usage, 69 no gateway
+or not able to serve, 78 wrong configuration, 130 interrupted, 1 anything else."
 )]
 pub(crate) struct Cli {
     /// What holds for every command.
@@ -137,13 +149,69 @@ Examples:
     #[command(after_help = "\
 Examples:
   pomona chat                                        a conversation; /help says more
-  pomona chat \"Write a haiku about apples\"           one answer
+  pomona chat write a haiku about apples             one answer
   git diff | pomona chat --system \"Review this diff\"  the prompt from a pipe
   pomona chat --json --seed 7 \"Roll a die\" | jq .text
+  pomona chat --session new                          a conversation that lasts, on any machine
+  pomona chat --session 4f1d                         … and goes on where it was
   pomona chat --url http://mac.local:9999 --key-file ~/mac.key
 
 Ctrl-C ends the running answer; at the empty prompt it ends the conversation.")]
     Chat(ChatArgs),
+    /// Sessions, chat and machines on one screen
+    #[command(after_help = "\
+Examples:
+  pomona tui
+  pomona tui --session 4f1d
+  pomona tui --url http://mac.local:9999 --key-file ~/mac.key
+
+F1 shows the keys. Answers go on when you leave; sessions stay.")]
+    Tui(TuiArgs),
+    /// Do one task and end: for scripts
+    #[command(after_help = "\
+Examples:
+  pomona do summarize the release notes < CHANGELOG.md
+  pomona do --json --timeout 5m translate to German < text.txt | jq -r .text
+  pomona do --session 4f1d go on
+
+What a pipe brings stands behind the task. The answer goes to stdout and is the same when the
+gateway starts again meanwhile. The session stays and has the tag `do`; `pomona sessions resume`
+continues it.
+
+Exit codes: 0 the model ended its answer, 3 the answer was cut off by its length, 1 the turn
+failed, was cancelled or took longer than --timeout, 64 wrong usage, 69 no gateway, 130
+interrupted. stderr says why.")]
+    Do(DoArgs),
+    /// Sessions: conversations that last
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  pomona sessions ls
+  pomona sessions search apple pie
+  pomona sessions resume 4f1d
+
+Ids may be shortened to any beginning that only one session has."
+    )]
+    Sessions(SessionsCommand),
+    /// The store in which sessions lie on this machine
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  pomona store check
+  pomona store backup ~/pomona-monday.db"
+    )]
+    Store(StoreCommand),
+    /// Who did what: an append-only list in which each line proves those before it
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  pomona audit verify
+  pomona audit ls --by key_00c0ffee00c0ffee"
+    )]
+    Audit(AuditCommand),
     /// Models: which can be asked, and where they are loaded
     #[command(
         subcommand,
@@ -184,103 +252,6 @@ Examples:
   pomona completions zsh > \"${fpath[1]}/_pomona\"
   pomona completions fish > ~/.config/fish/completions/pomona.fish")]
     Completions(CompletionsArgs),
-}
-
-/// Flags of `pomona chat`.
-#[derive(Clone, Debug, Default, Args)]
-pub(crate) struct ChatArgs {
-    /// What to ask; without it a conversation begins, or a pipe is read
-    pub(crate) prompt: Option<String>,
-    /// Model to ask, instead of the gateway's first
-    #[arg(long, value_name = "NAME")]
-    pub(crate) model: Option<String>,
-    /// What the model is to be like
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) system: Option<String>,
-    /// 0 to 2; 0 takes the likeliest token
-    #[arg(long, value_name = "NUMBER", value_parser = parse_temperature)]
-    pub(crate) temperature: Option<f32>,
-    /// Tokens of an answer at most
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_tokens: Option<u32>,
-    /// The same seed gives the same answer
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
-    pub(crate) seed: Option<u64>,
-}
-
-fn parse_temperature(text: &str) -> Result<f32, String> {
-    let number = text.parse::<f32>().ok().filter(|number| (0.0..=2.0).contains(number));
-    number.ok_or_else(|| "expected a number from 0 to 2".to_owned())
-}
-
-/// What to do with models.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ModelsCommand {
-    /// List them
-    #[command(
-        visible_alias = "list",
-        after_help = "Examples:\n  pomona models ls\n  pomona models ls --json"
-    )]
-    Ls,
-    /// Load one more replica of a model
-    #[command(after_help = "\
-Examples:
-  pomona models load sprout                where there is room
-  pomona models load sprout --node mini")]
-    Load(PlacedModel),
-    /// Take the replicas of a model away; their turns end or move first
-    #[command(after_help = "\
-Examples:
-  pomona models unload sprout --node mini
-  pomona models unload sprout              everywhere")]
-    Unload(PlacedModel),
-}
-
-/// A model, and where.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct PlacedModel {
-    /// Its name
-    pub(crate) model: String,
-    /// Name or id of the machine
-    #[arg(long, value_name = "NODE")]
-    pub(crate) node: Option<String>,
-}
-
-/// What to do with the configuration.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Say whether file and environment are valid
-    #[command(after_help = "Examples:\n  pomona config check\n  pomona config check --config draft.toml")]
-    Check,
-    /// Print what holds, with the place of each key that is not at its default
-    #[command(after_help = "Examples:\n  pomona config show\n  pomona config show --json | jq .sources")]
-    Show,
-    /// Print the JSON schema of the file
-    #[command(after_help = "Examples:\n  pomona config schema > pomona.schema.json")]
-    Schema,
-}
-
-/// What to do with the key.
-#[derive(Debug, Args)]
-pub(crate) struct KeyArgs {
-    /// Without it the path of the file is printed.
-    #[command(subcommand)]
-    pub(crate) command: Option<KeyCommand>,
-}
-
-/// What to do with the key.
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeyCommand {
-    /// Print the key itself
-    #[command(after_help = "Examples:\n  pomona key show\n  export OPENAI_API_KEY=$(pomona key show)")]
-    Show,
-}
-
-/// For which shell.
-#[derive(Debug, Args)]
-pub(crate) struct CompletionsArgs {
-    /// The shell
-    pub(crate) shell: clap_complete::Shell,
 }
 
 /// Reads the command line. Flags without a command belong to `up`, so `pomona --port 8080` works.

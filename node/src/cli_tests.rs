@@ -118,6 +118,26 @@ fn values_out_of_range_are_refused() {
         "pomona nodes rename mini ..",
         "pomona models load",
         "pomona models load sprout mini",
+        "pomona sessions",
+        "pomona sessions ls --limit 0",
+        "pomona sessions ls --all --limit 5",
+        "pomona sessions search",
+        "pomona sessions show",
+        "pomona sessions export a --format pdf",
+        "pomona sessions import",
+        "pomona sessions rename a",
+        "pomona sessions tag a",
+        "pomona sessions tag a work",
+        "pomona sessions tag a +",
+        "pomona sessions share a key_12 read",
+        "pomona sessions share a key_00c0ffee00c0ffee own",
+        "pomona sessions rm",
+        "pomona do --timeout 5 x",
+        "pomona do --timeout 0s x",
+        "pomona store backup",
+        "pomona store export",
+        "pomona audit ls --by anna",
+        "pomona audit ls --after -1",
     ] {
         let error = parsed(line).expect_err(line);
         assert!(error.use_stderr(), "{line}");
@@ -190,4 +210,55 @@ fn gateways_to_ask_come_by_commas_or_one_by_one() {
     {
         assert_eq!(parsed(line).unwrap().global.url, ["a", "b"], "{line}");
     }
+}
+
+fn session(line: &str) -> SessionsCommand {
+    match parsed(line).unwrap_or_else(|error| panic!("{line}: {error}")).command {
+        Some(Command::Sessions(command)) => command,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn tags_to_be_taken_away_are_no_flags() {
+    for line in
+        ["pomona sessions tag 4f1d +work -draft -v", "pomona --json sessions tag 4f1d +work -draft -v"]
+    {
+        let SessionsCommand::Tag { id, changes } = session(line) else { panic!("{line}") };
+        let expected =
+            [(true, "work"), (false, "draft"), (false, "v")].map(|(adds, tag)| (adds, tag.to_owned()));
+        assert_eq!((id.as_str(), changes.as_slice()), ("4f1d", &expected[..]), "{line}");
+    }
+}
+
+#[test]
+fn words_need_no_quotes() {
+    let SessionsCommand::Search { words } = session("pomona sessions search apple pie --json") else {
+        panic!()
+    };
+    assert_eq!(words, ["apple", "pie"]);
+    let SessionsCommand::Resume { id, prompt } = session("pomona sessions resume 4f1d and pears?") else {
+        panic!()
+    };
+    assert_eq!((id.as_str(), prompt.join(" ").as_str()), ("4f1d", "and pears?"));
+    let Some(Command::Do(args)) = parsed("pomona do --timeout 5m write a haiku --model oak").unwrap().command
+    else {
+        panic!()
+    };
+    assert_eq!((args.task.join(" ").as_str(), args.model.as_deref()), ("write a haiku", Some("oak")));
+    assert_eq!(args.timeout, Some(std::time::Duration::from_secs(300)));
+}
+
+#[test]
+fn sessions_are_listed_twenty_at_a_time_and_deleted_after_a_question() {
+    let SessionsCommand::Ls(args) = session("pomona sessions ls --tag a") else { panic!() };
+    assert_eq!((args.limit, args.all, args.tag.as_deref()), (20, false, Some("a")));
+    let SessionsCommand::Rm { ids, yes } = session("pomona sessions rm 4f1d 88aa") else { panic!() };
+    assert_eq!((ids.len(), yes), (2, false));
+    let SessionsCommand::Share { key, access, .. } =
+        session("pomona sessions share 4f1d key_00C0FFEE00c0ffee none")
+    else {
+        panic!()
+    };
+    assert_eq!((key.to_string().as_str(), access), ("key_00c0ffee00c0ffee", ShareAs::None));
 }

@@ -66,6 +66,12 @@ pub(crate) fn utc(unix_s: u64) -> String {
     at(i64::try_from(unix_s).unwrap_or_default())
 }
 
+/// Now, in milliseconds since the start of 1970.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn at(seconds: i64) -> String {
     let of_day = seconds.rem_euclid(86_400);
     let day = Day(seconds.div_euclid(86_400));

@@ -1,14 +1,20 @@
 //! The commands, and what they share: configuration, the way to the gateway, a runtime.
 
+mod audit;
 mod chat;
 mod completions;
 mod config;
+mod do_task;
 mod join;
 mod key;
 mod models;
 mod nodes;
+mod session_turn;
+mod sessions;
 mod status;
+mod store;
 mod token;
+mod tui;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,6 +27,8 @@ use tokio::runtime::{Builder, Runtime};
 use crate::cli::{Cli, Command, Global, UpArgs};
 use crate::exit::Exit;
 use crate::paths::Paths;
+pub(crate) use store::failed as store_failed;
+
 use crate::{data_lock, engine_process, logging, node, up};
 
 /// Bytes of a file with a key or a certificate: either has less than 2 KiB, and comments may stand around it.
@@ -48,6 +56,11 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Nodes(command)) => with_log(&global, || nodes::run(command, &global)),
         Some(Command::Engine(args)) => engine_process::run(args),
         Some(Command::Chat(args)) => with_log(&global, || chat::run(args, &global)),
+        Some(Command::Do(args)) => with_log(&global, || do_task::run(args, &global)),
+        Some(Command::Sessions(command)) => with_log(&global, || sessions::run(command, &global)),
+        Some(Command::Store(command)) => with_log(&global, || store::run(command, &global)),
+        Some(Command::Audit(command)) => with_log(&global, || audit::run(command, &global)),
+        Some(Command::Tui(args)) => tui::run(args, &global),
         Some(Command::Models(command)) => with_log(&global, || models::run(&command, &global)),
         Some(Command::Status) => with_log(&global, || status::run(&global)),
         Some(Command::Config(command)) => config::run(&command, &global),

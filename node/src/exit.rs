@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Ok = 0,
     /// Whatever has no number of its own.
     Failed = 1,
+    /// `pomona do`: the answer was cut off by its length.
+    CutOff = 3,
     /// The command line makes no sense.
     Usage = 64,
     /// No gateway, the port is taken, the data folder is in use, the model cannot be loaded.

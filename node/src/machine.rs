@@ -10,11 +10,13 @@ use anyhow::{Context, anyhow};
 use pomona_actors::{LocalModel, MeshParts, Observer, Parts, System};
 use pomona_config::{Config, ModelConfig};
 use pomona_protocol::{JoinToken, ModelId, PeerRole};
+use pomona_store::{Store, StoreParts};
 use pomona_transport::certificate::fingerprint_of;
 use pomona_transport::discovery::{self, AnnounceParts, Announcement};
 use pomona_transport::http3::Http3Connection;
 use pomona_transport::{BindError, Endpoint, EndpointParts, OnRefused, RevocationList, Speaker};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::data_lock::DataLock;
 use crate::exit::Exit;
@@ -22,6 +24,7 @@ use crate::member::Member;
 use crate::paths::Paths;
 use crate::refusal_log::RefusalLog;
 use crate::run_folder::RunFolder;
+use crate::{command, retention};
 
 /// HTTP/3 connections that wait to be served.
 const HTTP3_WAITING_MAX: usize = 64;
@@ -36,6 +39,10 @@ pub(crate) struct Machine {
     pub(crate) endpoint: Endpoint,
     /// HTTP/3 connections, until somebody serves them.
     pub(crate) http3: Option<mpsc::Receiver<Http3Connection>>,
+    /// What lasts, on a gateway.
+    store: Option<Store>,
+    /// Lets old sessions go.
+    retention: JoinSet<()>,
     _run_folder: RunFolder,
     /// Writes down whom this gateway refused, where it keeps the audit.
     _refusals: Option<RefusalLog>,
@@ -59,6 +66,7 @@ impl Machine {
     pub(crate) async fn start(config: &Config, paths: &Paths, wish: Wish<'_>) -> anyhow::Result<Self> {
         let lock = DataLock::acquire(&paths.data_dir)?;
         let run_folder = RunFolder::make(paths)?;
+        let store = open_store(config, paths, wish.role).await?;
         let cluster = &config.cluster;
         let member = Member::enter(cluster, &paths.data_dir, wish.role, wish.token).await?;
         let boot = getrandom::u64().context("the system gives no random numbers")?;
@@ -116,14 +124,20 @@ impl Machine {
             weights: config.weights.clone(),
             observer: wish.observer,
             mesh: Some(mesh),
+            store: store.clone(),
+            session: config.session.clone(),
         })
         .await?;
+        let retention =
+            store.as_ref().map(|store| retention::start(store, &config.store)).unwrap_or_default();
         Ok(Self {
             lock,
             member,
             system,
             endpoint,
             http3: Some(http3_arrived),
+            store,
+            retention,
             _run_folder: run_folder,
             _refusals: refusals,
             _announcement: announcement,
@@ -135,10 +149,29 @@ impl Machine {
         self.endpoint.local_addr().ok()
     }
 
-    /// Lets turns end or be handed over, then stops everything. Returns the number of turns that were cut off.
-    pub(crate) async fn drain(self, grace: Duration) -> u32 {
-        self.system.drain(grace).await
+    /// Lets turns end or be handed over, then stops everything, the store last: what the actors said until their end is
+    /// in it. Returns the number of turns that were cut off.
+    pub(crate) async fn drain(mut self, grace: Duration) -> u32 {
+        self.retention.shutdown().await;
+        let cut_off = self.system.drain(grace).await;
+        if let Some(store) = self.store
+            && let Err(error) = store.close().await
+        {
+            tracing::error!("the store was not closed well: {error}");
+        }
+        cut_off
     }
+}
+
+/// A gateway has a store, a node has none: sessions live at gateways.
+async fn open_store(config: &Config, paths: &Paths, role: PeerRole) -> anyhow::Result<Option<Store>> {
+    if role != PeerRole::Gateway {
+        return Ok(None);
+    }
+    let parts = StoreParts { config: config.store.clone(), data_dir: paths.data_dir.clone() };
+    let store = Store::open(parts).await.map_err(command::store_failed)?;
+    tracing::info!(store = store.describe(), "the store is open");
+    Ok(Some(store))
 }
 
 /// The socket for members, at the wished port or, when somebody has that one, at any.

@@ -5,10 +5,13 @@ mod command;
 mod node;
 mod up;
 
+mod tui;
+
 mod encryption;
 mod machine;
 mod member;
 mod refusal_log;
+mod retention;
 
 mod banner;
 mod data_lock;

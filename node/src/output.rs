@@ -46,6 +46,14 @@ fn write(mut stdout: impl Write, text: &str) -> anyhow::Result<()> {
     })
 }
 
+/// Text for stdout by another way than [`fragment`]: without colours where nobody wants them.
+pub(crate) fn colored(text: &str) -> String {
+    match anstream::AutoStream::choice(&io::stdout()) {
+        anstream::ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
+        _ => text.to_owned(),
+    }
+}
+
 /// Prints a value as JSON, indented, to stdout.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     line(&serde_json::to_string_pretty(value)?)

@@ -73,6 +73,7 @@ async fn serve(
             gateway: config.gateway.clone(),
             api: config.api.clone(),
             limits: config.limits.clone(),
+            session: config.session.clone(),
             keys,
             handle: handle.clone(),
             metrics,

@@ -1,4 +1,4 @@
-//! Values of flags that are more than a word or a number: spans of time, addresses.
+//! Values of flags that are more than a word or a number: spans of time, addresses, tags.
 
 use std::time::Duration;
 
@@ -47,4 +47,20 @@ pub(super) fn parse_name(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("expected 1 to 63 letters, digits, `-`, `_` or `.`; mac-mini for instance".to_owned())
+}
+
+/// A tag to be added (`+name`, `true`) or taken away (`-name`, `false`).
+pub(super) fn parse_tag_change(text: &str) -> Result<(bool, String), String> {
+    let change = match text.split_at_checked(1) {
+        Some(("+", name)) => Some((true, name)),
+        Some(("-", name)) => Some((false, name)),
+        _ => None,
+    };
+    match change.filter(|(_, name)| !name.is_empty() && !name.starts_with(['+', '-'])) {
+        Some((adds, name)) => Ok((adds, name.to_owned())),
+        None if text.starts_with("--") => {
+            Err("expected +name or -name; options stand before the tags".to_owned())
+        }
+        None => Err("expected +name to add a tag or -name to take one away".to_owned()),
+    }
 }

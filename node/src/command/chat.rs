@@ -1,10 +1,14 @@
-//! `pomona chat`: one answer for a prompt or a pipe, a conversation for a person at a terminal.
+//! `pomona chat`: one answer for a prompt or a pipe, a conversation for a person at a terminal. With `--session` either
+//! is part of a session that lasts.
 
 mod conversation;
-mod history;
+mod durable;
+pub(super) mod history;
 mod interactive;
 mod oneshot;
+mod overhear;
 mod prompt;
+mod screen;
 mod slash;
 mod turn;
 
@@ -13,7 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use pomona_client::Client;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{ChatArgs, Global};
 use crate::exit::Exit;
@@ -25,10 +29,10 @@ const PROMPT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// Asks once, or talks until the person leaves.
 pub(super) fn run(args: ChatArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    let prompt = match args.prompt.clone() {
-        Some(prompt) => Some(prompt),
-        None if io::stdin().is_terminal() => None,
-        None => Some(read_pipe()?),
+    let prompt = match args.prompt.as_slice() {
+        [_, ..] => Some(said(args.prompt.join(" "))?),
+        [] if io::stdin().is_terminal() => None,
+        [] => Some(said(read_stdin()?)?),
     };
     if prompt.is_none() && (!output::is_terminal() || global.json) {
         let message = "no prompt: give one as an argument or through a pipe; a conversation needs a terminal";
@@ -41,6 +45,14 @@ pub(super) fn run(args: ChatArgs, global: &Global) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
+    if let Some(session) = args.session.clone() {
+        return match prompt {
+            Some(prompt) => {
+                runtime.block_on(Box::pin(durable::once(&client, &session, &args, prompt, global.json)))
+            }
+            None => durable::run(&runtime, &client, &session, &args, global),
+        };
+    }
     let model = match args.model.clone() {
         Some(model) => model,
         None => runtime.block_on(first_model(&client))?,
@@ -52,15 +64,21 @@ pub(super) fn run(args: ChatArgs, global: &Global) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn read_pipe() -> anyhow::Result<String> {
+/// A prompt; an empty one is an error.
+fn said(prompt: String) -> anyhow::Result<String> {
+    if prompt.trim().is_empty() {
+        return Err(Exit::Usage.because(anyhow!("the prompt is empty")));
+    }
+    Ok(prompt)
+}
+
+/// What a pipe brings, maybe nothing.
+pub(super) fn read_stdin() -> anyhow::Result<String> {
     let mut text = String::new();
     let read =
         io::stdin().take(PROMPT_BYTES_MAX + 1).read_to_string(&mut text).context("cannot read the prompt")?;
     if read as u64 > PROMPT_BYTES_MAX {
         return Err(Exit::Usage.because(anyhow!("the prompt is longer than {PROMPT_BYTES_MAX} bytes")));
-    }
-    if text.trim().is_empty() {
-        return Err(Exit::Usage.because(anyhow!("the prompt is empty")));
     }
     Ok(text.trim_end_matches('\n').to_owned())
 }
@@ -70,4 +88,18 @@ async fn first_model(client: &Client) -> anyhow::Result<String> {
     let first = models.into_iter().next();
     let id = first.map(|model| model.id);
     id.ok_or_else(|| Exit::Unavailable.because(anyhow!("no model can be asked yet; see `pomona status`")))
+}
+
+/// Prints the models that can be asked, with a mark at one of them.
+fn list_models(runtime: &Runtime, client: &Client, marked: &str) -> anyhow::Result<()> {
+    match runtime.block_on(client.models()) {
+        Err(error) => output::error(&error.to_string()),
+        Ok(models) => {
+            for model in models {
+                let mark = if model.id == marked { "*" } else { " " };
+                output::line(&format!("{mark} {}", output::harmless(&model.id)))?;
+            }
+        }
+    }
+    Ok(())
 }

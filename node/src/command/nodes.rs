@@ -94,7 +94,7 @@ fn question(status: &NodeStatus) -> String {
 }
 
 /// Asks on stderr; everything but a yes is a no.
-fn confirmed(question: &str) -> anyhow::Result<bool> {
+pub(super) fn confirmed(question: &str) -> anyhow::Result<bool> {
     output::prompt(question);
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).context("cannot read the answer")?;

@@ -1,12 +1,12 @@
 //! `pomona token`: what a person carries to a machine that is to join.
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use pomona_protocol::{CreatedToken, NewToken, PeerRole, TokenStatus};
 use serde_json::json;
 
 use crate::cli::{Global, TokenArgs, TokenCommand};
+use crate::clock;
 use crate::command::status::duration;
 use crate::exit::Exit;
 use crate::output::{self, BOLD, DIM, harmless};
@@ -29,7 +29,7 @@ fn create(args: TokenArgs, global: &Global) -> anyhow::Result<()> {
     if global.json {
         output::json(&created)
     } else if output::is_terminal() {
-        output::line(&page(&created, role, wanted.uses, now_unix_ms()))
+        output::line(&page(&created, role, wanted.uses, clock::unix_ms()))
     } else {
         output::line(&harmless(&created.token))
     }
@@ -44,7 +44,7 @@ fn list(global: &Global) -> anyhow::Result<()> {
         output::remark("no token may be used; `pomona token create` makes one");
         Ok(())
     } else {
-        output::line(&table(&tokens, now_unix_ms()))
+        output::line(&table(&tokens, clock::unix_ms()))
     }
 }
 
@@ -92,11 +92,6 @@ fn within(expires_unix_ms: u64, now_unix_ms: u64) -> String {
         None | Some(0) => "expired".to_owned(),
         Some(left_ms) => format!("within {}", duration(left_ms)),
     }
-}
-
-fn now_unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(super) struct Conversation {
 impl Conversation {
     /// An empty one, with what the command line asks for.
     pub(super) fn new(model: String, args: ChatArgs) -> Self {
-        let ChatArgs { prompt: _, model: _, system, temperature, max_tokens, seed } = args;
+        let ChatArgs { prompt: _, session: _, model: _, system, temperature, max_tokens, seed } = args;
         Self { model, system, seed, temperature, max_tokens, said: Vec::new() }
     }
 

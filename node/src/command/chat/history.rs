@@ -13,18 +13,18 @@ use crate::paths::make_private;
 const ENTRIES_MAX: usize = 1000;
 
 /// The file.
-pub(super) struct HistoryFile {
+pub(in crate::command) struct HistoryFile {
     path: PathBuf,
 }
 
 impl HistoryFile {
     /// The history in this folder; makes nothing.
-    pub(super) fn of(data_dir: &Path) -> Self {
+    pub(in crate::command) fn of(data_dir: &Path) -> Self {
         Self { path: data_dir.join("chat_history") }
     }
 
     /// The last entries, oldest first. A file that cannot be read is an empty history.
-    pub(super) fn read(&self) -> Vec<String> {
+    pub(in crate::command) fn read(&self) -> Vec<String> {
         let bytes = fs::read(&self.path).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().collect();
@@ -36,7 +36,7 @@ impl HistoryFile {
     }
 
     /// Adds an entry at the end.
-    pub(super) fn append(&self, entry: &str) -> anyhow::Result<()> {
+    pub(in crate::command) fn append(&self, entry: &str) -> anyhow::Result<()> {
         if let Some(folder) = self.path.parent() {
             make_private(folder)?;
         }

@@ -58,22 +58,11 @@ impl Talk<'_> {
             Slash::System(text) => self.conversation.system = text,
             Slash::Reset => self.conversation.reset(),
             Slash::Model(Some(name)) => self.conversation.model = name,
-            Slash::Model(None) => self.list_models()?,
+            Slash::Model(None) => {
+                super::list_models(self.runtime, self.client, &self.conversation.model)?;
+            }
             Slash::Seed(seed) => self.conversation.seed = seed,
             Slash::Quit => {}
-        }
-        Ok(())
-    }
-
-    fn list_models(&self) -> anyhow::Result<()> {
-        match self.runtime.block_on(self.client.models()) {
-            Err(error) => output::error(&error.to_string()),
-            Ok(models) => {
-                for model in models {
-                    let mark = if model.id == self.conversation.model { "*" } else { " " };
-                    output::line(&format!("{mark} {}", harmless(&model.id)))?;
-                }
-            }
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use rustyline::validate::Validator;
 use rustyline::{Config, Editor, Helper};
 
 use super::history::HistoryFile;
+use super::overhear::Printer;
 
 const PROMPT: &str = "> ";
 const PROMPT_MORE: &str = "… ";
@@ -32,6 +33,12 @@ impl Prompt {
             editor.add_history_entry(entry).context("cannot keep the history")?;
         }
         Ok(Self { editor, file })
+    }
+
+    /// What prints above the prompt while somebody types; `None` for a terminal that cannot.
+    pub(super) fn printer(&mut self) -> Option<Printer> {
+        let printer = self.editor.create_external_printer().ok()?;
+        Some(Box::new(printer))
     }
 
     /// The next message: a line, and those after it as long as one ends with a backslash. `None` when the person

@@ -27,6 +27,11 @@ pub(super) const HELP: &str = "\
 
 A line that ends with a backslash goes on in the next. Ctrl-C ends a running answer.";
 
+/// What it prints in a session, which forgets nothing.
+pub(super) fn help_in_session() -> String {
+    HELP.lines().filter(|line| !line.starts_with("/reset")).collect::<Vec<_>>().join("\n")
+}
+
 /// The command of a line, or what is wrong with it; `None` for a line that is a message.
 pub(super) fn parse(line: &str) -> Option<Result<Slash, String>> {
     let rest = line.strip_prefix('/')?;
