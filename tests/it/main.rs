@@ -1,7 +1,8 @@
 //! Whole processes under faults. Each test is a rule; each starts its own `pomona`.
 //!
 //! `POMONA_TEST_FULL=1` takes the heavy counts, `POMONA_TEST_SEED` repeats a run of the random ones,
-//! `POMONA_TEST_OTHER_BIN` names another version of the binary for the update of a fleet. Tests that need network
+//! `POMONA_TEST_OTHER_BIN` names another version of the binary for the update of a fleet,
+//! `POMONA_TEST_POSTGRES` a database server. Tests that need network
 //! namespaces say so and pass where there are none.
 #![expect(clippy::print_stdout, reason = "seeds and counts are printed for whoever repeats a failure")]
 
@@ -18,6 +19,12 @@ mod leaving;
 mod pace;
 mod websocket;
 
+mod response_crash;
+mod session_crash;
+mod session_gateways;
+mod session_input;
+mod session_order;
+
 mod join;
 mod survive;
 mod update;
@@ -30,3 +37,5 @@ mod lan_wan;
 
 mod logs;
 mod model_folders;
+
+mod tui;

@@ -6,6 +6,7 @@
 mod builder;
 mod machine;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -161,9 +162,15 @@ impl Cluster {
 
     /// Kills the first gateway and starts it again from its home, at the same port.
     pub async fn restart_gateway(&mut self) -> Result<()> {
-        let (launch, _) = self.launches.first().context("no gateway")?.clone();
+        self.restart_gateway_after(|_| Ok(())).await
+    }
+
+    /// As [`Cluster::restart_gateway`]; does something with its home while it is down.
+    pub async fn restart_gateway_after(&mut self, meanwhile: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let (launch, home) = self.launches.first().context("no gateway")?.clone();
         let url = self.api().url.clone();
         drop(self.gateways.remove(0));
+        meanwhile(home.path())?;
         let launch = if self.lan.is_some() {
             launch
         } else {

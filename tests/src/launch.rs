@@ -1,5 +1,8 @@
 //! How to start `pomona up` in a home of its own.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -14,6 +17,12 @@ use crate::process::{Ended, Pomona, Running};
 /// Longest time from start to ready that a test waits for.
 const READY_LIMIT: Duration = Duration::from_secs(60);
 
+/// Two keys like any others, which open nothing but what tests start. The first is that of [`Pomona::api`].
+pub const KEYS: [&str; 2] = [
+    "pom_ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8zwkx",
+    "pom_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh86oZq",
+];
+
 /// A start that is being put together.
 #[derive(Clone)]
 pub struct Launch {
@@ -22,6 +31,7 @@ pub struct Launch {
     program: Option<PathBuf>,
     wrapper: Vec<String>,
     ready_limit: Duration,
+    has_two_keys: bool,
 }
 
 impl Default for Launch {
@@ -34,7 +44,14 @@ impl Launch {
     /// `pomona up` without a browser, on the port that its configuration says.
     pub fn up() -> Self {
         let arguments = ["up", "--no-open"].map(str::to_owned).to_vec();
-        Self { home: None, arguments, program: None, wrapper: Vec::new(), ready_limit: READY_LIMIT }
+        Self {
+            home: None,
+            arguments,
+            program: None,
+            wrapper: Vec::new(),
+            ready_limit: READY_LIMIT,
+            has_two_keys: false,
+        }
     }
 
     /// Any other command.
@@ -63,6 +80,12 @@ impl Launch {
     /// As [`Launch::through`], with words that are owned.
     pub fn through_all(mut self, wrapper: Vec<String>) -> Self {
         self.wrapper = wrapper;
+        self
+    }
+
+    /// Opens to both of [`KEYS`], in a home that has no key yet.
+    pub fn two_keys(mut self) -> Self {
+        self.has_two_keys = true;
         self
     }
 
@@ -110,6 +133,9 @@ impl Launch {
             (Some(own), _) => own.path().to_owned(),
             (None, given) => given.unwrap_or_default(),
         };
+        if self.has_two_keys {
+            write_keys(&home.join("key"))?;
+        }
         let program = self.program.map_or_else(build::pomona, Ok)?;
         let mut command = match self.wrapper.split_first() {
             Some((wrapper, arguments)) => {
@@ -134,4 +160,14 @@ impl Launch {
             .with_context(|| format!("{} cannot be started", program.display()))?;
         Ok(Running::new(child, home, own.map(Arc::new)))
     }
+}
+
+fn write_keys(path: &Path) -> Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("{} cannot be made", path.display()))?;
+    KEYS.iter().try_for_each(|key| writeln!(file, "{key}")).context("the keys cannot be written")
 }

@@ -14,6 +14,8 @@ pub mod answer;
 pub mod http;
 pub mod socket;
 
+pub mod sessions;
+
 pub mod netns;
 pub mod relay;
 

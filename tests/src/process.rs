@@ -97,10 +97,11 @@ impl Pomona {
     pub(crate) async fn listening(mut process: Running, limit: Duration) -> Result<Self> {
         let deadline = process.started + limit;
         loop {
-            let key = std::fs::read_to_string(process.home.join("key")).unwrap_or_default();
+            let keys = std::fs::read_to_string(process.home.join("key")).unwrap_or_default();
+            let key = keys.lines().next().unwrap_or_default().trim();
             let url = announced_url(&process);
-            if let (Some(url), false) = (url, key.trim().is_empty()) {
-                return Ok(Self { process, api: Api::new(&url, key.trim())? });
+            if let (Some(url), false) = (url, key.is_empty()) {
+                return Ok(Self { process, api: Api::new(&url, key)? });
             }
             if let Some(status) = process.child.try_wait().context("the process cannot be waited for")? {
                 bail!("pomona ended with {status}; it printed:\n{}", process.printed());

@@ -95,7 +95,7 @@ async fn serve(engine: &Engine, stream: UnixStream) -> Result<()> {
     loop {
         match decoder.next_frame()? {
             Some(Open::Watch) => return report(engine, &mut writer).await,
-            Some(Open::Attach { .. } | Open::Blob(_)) => return Ok(()),
+            Some(Open::Attach { .. } | Open::Blob(_) | Open::Session(_)) => return Ok(()),
             Some(Open::Turn { request, .. }) => {
                 tokio::select! {
                     outcome = placed(engine, &request, &mut writer) => outcome?,
