@@ -8,6 +8,7 @@ mod machine;
 mod memory;
 mod relay;
 mod scale;
+mod sessions;
 mod start;
 mod streams;
 mod survive;
@@ -56,6 +57,8 @@ enum Group {
     Relay,
     /// What readers see of lost and drained nodes.
     Survive,
+    /// Durable sessions: tokens, memory, waking, reading.
+    Sessions,
 }
 
 /// Binaries of the release profile.
@@ -97,6 +100,9 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<bool> {
             }
             if wanted(Group::Survive) {
                 survive::measure(&binaries, &mut table).await?;
+            }
+            if wanted(Group::Sessions) {
+                sessions::measure(&binaries, &mut table).await?;
             }
             anyhow::Ok(())
         })?;

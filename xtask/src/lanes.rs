@@ -5,6 +5,7 @@ mod cargo;
 mod chaos;
 mod clients;
 mod job;
+mod postgres;
 mod tools;
 
 use std::time::{Duration, Instant};
@@ -47,6 +48,12 @@ const LANES: &[Lane] = &[
     Lane { name: "clippy", proves: "no lint complains", budget: minutes(12), run: cargo::clippy },
     Lane { name: "unit", proves: "each crate keeps its contracts", budget: minutes(20), run: cargo::unit },
     Lane {
+        name: "postgres",
+        proves: "the store keeps its rules on a PostgreSQL server as well",
+        budget: minutes(10),
+        run: postgres::postgres,
+    },
+    Lane {
         name: "sim",
         proves: "simulated clusters keep every promise under faults",
         budget: minutes(8),
@@ -69,6 +76,18 @@ const LANES: &[Lane] = &[
         proves: "OpenAI's own client understands every answer",
         budget: minutes(6),
         run: clients::openai_python,
+    },
+    Lane {
+        name: "anthropic-python",
+        proves: "Anthropic's own client understands every answer",
+        budget: minutes(6),
+        run: clients::anthropic_python,
+    },
+    Lane {
+        name: "node-clients",
+        proves: "the clients for Node understand every answer",
+        budget: minutes(6),
+        run: clients::node_clients,
     },
     Lane {
         name: "schemathesis",
@@ -94,7 +113,7 @@ const LANES: &[Lane] = &[
 pub(crate) fn run(arguments: &TestArguments) -> Result<bool> {
     if arguments.list {
         for lane in LANES {
-            println!("{:<14} {}", lane.name, lane.proves);
+            println!("{:<16} {}", lane.name, lane.proves);
         }
         return Ok(true);
     }
@@ -123,7 +142,7 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<bool> {
                 print!("{}", job.log_tail());
             }
         }
-        println!("{:<14} {word:<8} {:>6.1} s  {detail}", lane.name, started.elapsed().as_secs_f64());
+        println!("{:<16} {word:<8} {:>6.1} s  {detail}", lane.name, started.elapsed().as_secs_f64());
     }
     println!("lanes: {passed} passed, {failed} failed, {skipped} skipped");
     Ok(failed == 0)

@@ -77,7 +77,7 @@ pub(super) fn build_binaries(job: &mut Job) -> Result<()> {
 }
 
 /// Adds up what the test runners have counted.
-fn count_tests(log: &str) -> String {
+pub(super) fn count_tests(log: &str) -> String {
     let counts = log.lines().filter_map(|line| line.strip_prefix("test result: ok. "));
     let passed: u32 = counts.filter_map(|line| line.split_once(" passed")?.0.parse::<u32>().ok()).sum();
     format!("{passed} tests")

@@ -1,8 +1,10 @@
 //! Lanes in which programs of others talk to a running `pomona up`.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use pomona_tests::launch::KEYS;
 use pomona_tests::{Launch, Pomona, build};
 
 use super::cargo::build_binaries;
@@ -12,20 +14,55 @@ use crate::workspace;
 
 /// Pinned, so that a lane means the same tomorrow.
 const OPENAI: &str = "openai==3.52.0";
+const ANTHROPIC: &str = "anthropic==2.12.0";
+const NODE_PACKAGES: &[&str] = &["openai@6.49.0", "@anthropic-ai/sdk@1.12.0"];
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
 pub(super) fn openai_python(job: &mut Job) -> Result<Outcome> {
-    let python = match tools::python_with(job, OPENAI)? {
+    python(job, OPENAI, &["openai_client.py", "responses_client.py"])
+}
+
+pub(super) fn anthropic_python(job: &mut Job) -> Result<Outcome> {
+    python(job, ANTHROPIC, &["messages_client.py"])
+}
+
+/// Runs scripts of `tests/python`, whose last lines count their rules.
+fn python(job: &mut Job, requirement: &str, scripts: &[&str]) -> Result<Outcome> {
+    let python = match tools::python_with(job, requirement)? {
         Ok(python) => python,
         Err(missing) => return Ok(Outcome::Skipped(missing)),
     };
     with_pomona(job, |job, pomona| {
-        let script = job.root.join("tests/python/openai_client.py");
-        let mut command = Command::new(&python);
-        command.arg("-B").arg(script).env("OPENAI_BASE_URL", format!("{}/v1", pomona.api.url));
-        job.run(command.env("OPENAI_API_KEY", &pomona.api.key))?;
+        let mut counts = Vec::new();
+        for script in scripts {
+            let path = job.root.join("tests/python").join(script);
+            let mut command = Command::new(&python);
+            job.run(introduce(command.arg("-B").arg(path), pomona))?;
+            counts.push(job.log_text().lines().next_back().unwrap_or_default().to_owned());
+        }
+        Ok(Outcome::Passed(counts.join("; ")))
+    })
+}
+
+pub(super) fn node_clients(job: &mut Job) -> Result<Outcome> {
+    let folder = match tools::node_with(job, NODE_PACKAGES)? {
+        Ok(folder) => folder,
+        Err(missing) => return Ok(Outcome::Skipped(missing)),
+    };
+    with_pomona(job, |job, pomona| {
+        let script = job.root.join("tests/node/clients.mjs");
+        let mut command = Command::new("node");
+        job.run_in(&folder, introduce(command.arg(script), pomona))?;
         Ok(Outcome::Passed(job.log_text().lines().next_back().unwrap_or_default().to_owned()))
     })
+}
+
+/// Tells a client where to ask, in the words of each of them.
+fn introduce<'a>(command: &'a mut Command, pomona: &Pomona) -> &'a mut Command {
+    let (url, key) = (&pomona.api.url, &pomona.api.key);
+    command.env("OPENAI_BASE_URL", format!("{url}/v1")).env("OPENAI_API_KEY", key);
+    command.env("ANTHROPIC_BASE_URL", url).env("ANTHROPIC_API_KEY", key);
+    command.env("POMONA_URL", url).env("POMONA_KEY", key).env("OTHER_API_KEY", KEYS[1])
 }
 
 pub(super) fn schemathesis(job: &mut Job) -> Result<Outcome> {
@@ -33,29 +70,43 @@ pub(super) fn schemathesis(job: &mut Job) -> Result<Outcome> {
         Ok(python) => python,
         Err(missing) => return Ok(Outcome::Skipped(missing)),
     };
+    let fuzzer = python.with_file_name("st");
+    // It writes its caches to where it runs.
+    let folder = workspace::scratch().join("schemathesis");
+    std::fs::create_dir_all(&folder)?;
     with_pomona(job, |job, pomona| {
         let (examples, seconds) = if job.full { ("200", "300") } else { ("20", "60") };
-        let authorization = format!("Authorization: Bearer {}", pomona.api.key);
-        let mut command = Command::new(python.with_file_name("st"));
-        command.args(["run", &format!("{}/openapi.json", pomona.api.url), "--header", &authorization]);
-        command.args(["--max-examples", examples, "--max-time", seconds, "--request-timeout", "20"]);
-        // Values can fit their types and still not each other (`best_of` below `n`), so a refusal of valid data
-        // is no failure.
-        command.args([
-            "--seed",
-            "1",
-            "--continue-on-failure",
-            "--exclude-checks",
-            "positive_data_acceptance",
-        ]);
+        let mut all = fuzz(&fuzzer, pomona);
+        all.args(["--max-examples", examples, "--max-time", seconds, "--request-timeout", "20"]);
         // It would end the very model that the other routes need.
-        command.args(["--exclude-path", "/admin/models/{id}/unload"]);
-        // It writes its caches to where it runs.
-        let folder = workspace::scratch().join("schemathesis");
-        std::fs::create_dir_all(&folder)?;
-        job.run_in(&folder, &mut command)?;
+        all.args(["--exclude-path", "/admin/models/{id}/unload"]);
+        for path in ENDLESS {
+            all.args(["--exclude-path", path]);
+        }
+        job.run_in(&folder, &mut all)?;
+        // They have sessions to tell of only when those are made along.
+        let mut endless = fuzz(&fuzzer, pomona);
+        endless.args(["--max-examples", examples, "--max-time", "30", "--request-timeout", "2"]);
+        endless.args(["--include-path", "/v3/sessions", "--include-path", "/v3/sessions/{id}"]);
+        for path in ENDLESS {
+            endless.args(["--include-path", path]);
+        }
+        job.run_in(&folder, &mut endless)?;
         Ok(Outcome::Passed(format!("up to {seconds} s of examples")))
     })
+}
+
+/// Streams without an end: the fuzzer reads each up to its time limit.
+const ENDLESS: &[&str] = &["/v3/sessions/{id}/events", "/v3/events"];
+
+/// A run of the fuzzer over what this server says of itself.
+fn fuzz(fuzzer: &Path, pomona: &Pomona) -> Command {
+    let mut command = Command::new(fuzzer);
+    command.args(["run", &format!("{}/openapi.json", pomona.api.url)]);
+    command.args(["--header", &format!("Authorization: Bearer {}", pomona.api.key)]);
+    // Values can fit their types and still not each other (`best_of` below `n`), so a refusal of valid data is no failure.
+    command.args(["--seed", "1", "--continue-on-failure", "--exclude-checks", "positive_data_acceptance"]);
+    command
 }
 
 pub(super) fn promtool(job: &mut Job) -> Result<Outcome> {
@@ -83,7 +134,7 @@ pub(super) fn promtool(job: &mut Job) -> Result<Outcome> {
 fn with_pomona(job: &mut Job, work: impl FnOnce(&mut Job, &Pomona) -> Result<Outcome>) -> Result<Outcome> {
     build_binaries(job)?;
     let program = build::target_dir(&job.root).join("debug").join("pomona");
-    let pomona = runtime()?.block_on(Launch::default().program(&program).start())?;
+    let pomona = runtime()?.block_on(Launch::default().program(&program).two_keys().start())?;
     let outcome = work(job, &pomona);
     job.note(&pomona.printed())?;
     outcome

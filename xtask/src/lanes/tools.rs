@@ -1,4 +1,4 @@
-//! Tools that are not Rust: a Python environment inside `target`, and Prometheus' checker. What cannot be
+//! Tools that are not Rust: a Python environment and Node's packages inside `target`, and Prometheus' checker. What cannot be
 //! had on this machine is an answer in words, not an error.
 
 use std::path::PathBuf;
@@ -29,6 +29,31 @@ pub(super) fn python_with(job: &mut Job, requirement: &str) -> Result<Tool> {
     match job.run(Command::new(&python).args(install)) {
         Ok(()) => Ok(Ok(python)),
         Err(error) => Ok(Err(format!("{requirement} cannot be installed: {error:#}"))),
+    }
+}
+
+/// A folder in which Node finds these packages, installed when they are missing. They are pinned, as `name@version`.
+pub(super) fn node_with(job: &mut Job, packages: &[&str]) -> Result<Tool> {
+    let is_there = |tool: &str| succeeds(Command::new(tool).arg("--version"));
+    if !is_there("node") || !is_there("npm") {
+        return Ok(Err("node and npm are not installed; on Debian: apt-get install nodejs npm".to_owned()));
+    }
+    let folder = workspace::scratch().join("node");
+    std::fs::create_dir_all(&folder)?;
+    // npm would otherwise install into the first folder above that has one.
+    std::fs::write(folder.join("package.json"), r#"{"private": true}"#)?;
+    let mut install = Command::new("npm");
+    install.args([
+        "install",
+        "--no-save",
+        "--no-package-lock",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+    ]);
+    match job.run_in(&folder, install.args(["--prefer-offline", "--loglevel", "error"]).args(packages)) {
+        Ok(()) => Ok(Ok(folder)),
+        Err(error) => Ok(Err(format!("{} cannot be installed: {error:#}", packages.join(" and ")))),
     }
 }
 
