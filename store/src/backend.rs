@@ -38,6 +38,17 @@ pub(crate) type Done = Box<dyn FnOnce(Result<(), AppendError>) + Send>;
 /// Tokens of one row at most: a reader of one token decodes no more than these.
 pub(crate) const JOIN_TOKENS_MAX: u64 = 512;
 
+/// What reading a backup failed with. The remedies for a damaged store do not help a damaged backup.
+pub(crate) fn of_backup(backup: &str, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged { what, message } if what == backup => {
+            let message = format!("it is no whole backup: {message}; name another one");
+            StoreError::Invalid { what, message }
+        }
+        error => error,
+    }
+}
+
 /// Whether the events of an append are dense and as wide as they say. Holds before any look into a database.
 pub(crate) fn check_shape(append: &Append) -> Result<(), AppendError> {
     let mut expected = append.expected_seq;

@@ -15,7 +15,7 @@ use super::copy::{self, Batch, Progress};
 use super::failure::Failure;
 use super::schema;
 use super::values::{self, TextRows, Written, boxed};
-use crate::backend::{from_signed, principal_of};
+use crate::backend::{from_signed, of_backup, principal_of};
 use crate::{AuditEntry, StoreError, StoreParts};
 
 const LOGS: &str = "INSERT INTO logs (session, epoch, oldest_seq, head_seq)
@@ -35,7 +35,8 @@ impl Postgres {
         }
         // What was queued is written to what goes: it is not to come behind the restore.
         self.writer.settled().await.map_err(|_| Failure::lost(&self.server, "it was closed"))?;
-        load(&self.server, from, progress).await?;
+        let loaded = load(&self.server, from, progress).await;
+        loaded.map_err(|error| of_backup(&from.display().to_string(), error))?;
         self.close().await
     }
 
@@ -47,11 +48,16 @@ impl Postgres {
     ) -> Result<(), StoreError> {
         let url = parts.config.url.unwrap_or_default();
         let timeout = Duration::from_millis(parts.config.timeout_ms.max(1));
-        load(&Arc::new(Server::new(&url, timeout, false)?), from, progress).await
+        let loaded = load(&Arc::new(Server::new(&url, timeout, false)?), from, progress).await;
+        loaded.map_err(|error| of_backup(&from.display().to_string(), error))
     }
 }
 
 async fn load(server: &Arc<Server>, from: &Path, progress: Progress<'_>) -> Result<(), StoreError> {
+    if !from.try_exists().unwrap_or(true) {
+        let message = "there is no such file".to_owned();
+        return Err(StoreError::Invalid { what: from.display().to_string(), message });
+    }
     let mut connection = server.connect().await?;
     check::check_server(&mut connection, &server.name).await?;
     connection.unhurried().await?;

@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 
 use super::{Sqlite, blocking, check, fault, files, schema};
+use crate::backend::of_backup;
 use crate::{StoreError, StoreParts};
 
 /// Pages between two words about progress: 2 MiB.
@@ -158,14 +159,7 @@ fn prepare(from: &Path, path: &Path, tell: &mpsc::Sender<(u64, u64)>) -> Result<
     if prepared.is_err() {
         remove(&new)?;
     }
-    prepared.map_err(|error| match error {
-        // The remedies for a damaged store do not help a damaged backup.
-        StoreError::Damaged { what: damaged, message } if damaged == what => {
-            let message = format!("it is no whole backup: {message}; name another one");
-            StoreError::Invalid { what, message }
-        }
-        error => error,
-    })
+    prepared.map_err(|error| of_backup(&what, error))
 }
 
 fn inspect(what: &str, new: &Path) -> Result<(), StoreError> {
