@@ -3,9 +3,11 @@
 
 mod engine;
 mod gateway;
+mod latency;
 mod load;
 mod machine;
 mod memory;
+mod peers;
 mod relay;
 mod scale;
 mod sessions;
@@ -43,6 +45,8 @@ pub(crate) struct BenchArguments {
 enum Group {
     /// The engine alone: decode, prefill, share of memory bandwidth.
     Engine,
+    /// What readers of one engine wait for: beside a long prompt, in a second turn, with guesses.
+    Latency,
     /// The built-in model through the whole gateway.
     Streams,
     /// Processor time of the gateway, with a scripted engine.
@@ -59,6 +63,8 @@ enum Group {
     Survive,
     /// Durable sessions: tokens, memory, waking, reading.
     Sessions,
+    /// The engine beside llama.cpp, which is installed for it; only if it is the one group that is named.
+    EnginePeers,
 }
 
 /// Binaries of the release profile.
@@ -69,6 +75,9 @@ pub(crate) struct Binaries {
 
 /// Measures and prints; `true` when no target was missed.
 pub(crate) fn run(arguments: &BenchArguments) -> Result<bool> {
+    if arguments.groups == [Group::EnginePeers] {
+        return run_peers(arguments);
+    }
     let wanted = |group: Group| arguments.groups.is_empty() || arguments.groups.contains(&group);
     let binaries = build_release()?;
     let machine = machine::describe()?;
@@ -78,6 +87,9 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<bool> {
         eprintln!("round {round} of {}", arguments.rounds);
         if wanted(Group::Engine) {
             engine::measure(&mut table)?;
+        }
+        if wanted(Group::Latency) {
+            latency::measure(&mut table)?;
         }
         runtime.block_on(async {
             if wanted(Group::Streams) {
@@ -107,6 +119,19 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<bool> {
             anyhow::Ok(())
         })?;
     }
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&table.json(&machine))?);
+    } else {
+        print!("{machine}\n{}", table.markdown());
+    }
+    Ok(table.all_met())
+}
+
+/// The comparison takes its rounds by itself, so that both sides take turns.
+fn run_peers(arguments: &BenchArguments) -> Result<bool> {
+    let machine = machine::describe()?;
+    let mut table = Table::default();
+    peers::measure(arguments.rounds, &mut table)?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&table.json(&machine))?);
     } else {

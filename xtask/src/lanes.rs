@@ -5,6 +5,7 @@ mod cargo;
 mod chaos;
 mod clients;
 mod job;
+mod mlx;
 mod postgres;
 mod tools;
 
@@ -48,10 +49,10 @@ const LANES: &[Lane] = &[
     Lane { name: "clippy", proves: "no lint complains", budget: minutes(12), run: cargo::clippy },
     Lane { name: "unit", proves: "each crate keeps its contracts", budget: minutes(20), run: cargo::unit },
     Lane {
-        name: "postgres",
-        proves: "the store keeps its rules on a PostgreSQL server as well",
-        budget: minutes(10),
-        run: postgres::postgres,
+        name: "mlx",
+        proves: "the MLX backend computes on Linux what the references say",
+        budget: minutes(8),
+        run: mlx::mlx,
     },
     Lane {
         name: "sim",
@@ -64,6 +65,12 @@ const LANES: &[Lane] = &[
         proves: "whole processes and clusters survive kills, stalls, cuts and bad input",
         budget: minutes(25),
         run: cargo::processes,
+    },
+    Lane {
+        name: "postgres",
+        proves: "the store keeps its rules on a PostgreSQL server as well",
+        budget: minutes(25),
+        run: postgres::postgres,
     },
     Lane {
         name: "chaos",
@@ -92,7 +99,7 @@ const LANES: &[Lane] = &[
     Lane {
         name: "schemathesis",
         proves: "the API keeps what its OpenAPI document says",
-        budget: minutes(6),
+        budget: minutes(12),
         run: clients::schemathesis,
     },
     Lane {

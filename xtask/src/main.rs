@@ -5,7 +5,9 @@
 mod bench;
 mod chaos;
 mod deny;
+mod fuzz;
 mod lanes;
+mod mlx_linux;
 mod sim;
 mod tidy;
 mod workspace;
@@ -34,6 +36,10 @@ enum Command {
     Chaos(chaos::ChaosArguments),
     /// Runs simulated clusters under faults, from seeds.
     Sim(sim::SimArguments),
+    /// Builds and tests the MLX backend on Linux, or runs another cargo command with it.
+    MlxLinux(mlx_linux::MlxLinuxArguments),
+    /// Decodes made-up files and frames, each target for a while; prints a table.
+    Fuzz(fuzz::FuzzArguments),
     /// Checks licences and advisories of dependencies with `cargo-deny`.
     Deny,
 }
@@ -45,6 +51,8 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::MlxLinux(arguments) => mlx_linux::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Deny => deny::run(),
     };
     match outcome {

@@ -64,6 +64,12 @@ impl Job {
         self.run_in(&root, command)
     }
 
+    /// As [`Job::run`], in the folder that the command names, if it names one.
+    pub(crate) fn run_where_it_says(&mut self, command: &mut Command) -> Result<()> {
+        let folder = command.get_current_dir().map_or_else(|| self.root.clone(), Path::to_owned);
+        self.run_in(&folder, command)
+    }
+
     /// As [`Job::run`], in another folder than the repository's root.
     pub(crate) fn run_in(&mut self, folder: &Path, command: &mut Command) -> Result<()> {
         let program = Path::new(command.get_program());

@@ -12,9 +12,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use pomona_tests::build;
 use rustix::process::{Pid, Signal, geteuid, kill_process_group};
+use serde_json::Value;
 
-use super::cargo::count_tests;
+use super::cargo::{build_binaries, count_tests};
 use super::job::{Job, Outcome};
 use crate::workspace;
 
@@ -42,24 +44,11 @@ pub(super) fn postgres(job: &mut Job) -> Result<Outcome> {
         return Ok(Outcome::Skipped(format!("there is no PostgreSQL server; {HINT}")));
     };
     // Built before the server starts, so that a failed build leaves none behind.
-    job.cargo(&[
-        "test",
-        "--package",
-        "pomona-store",
-        "--package",
-        "pomona-tests",
-        "--test",
-        "it",
-        "--no-run",
-    ])?;
+    build_binaries(job)?;
+    let suite = suite(job)?;
+    job.run(whole_processes().arg("--no-run"))?;
     let server = Server::start(job, &programs)?;
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["test", "--package", "pomona-store", "--test", "it"]).env(URL, server.url());
-    let outcome = job.run(&mut command).and_then(|_| {
-        let mut gateways = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        gateways.args(["test", "--package", "pomona-tests", "--test", "it", "session_gateways"]);
-        job.run(gateways.env(URL, server.url()))
-    });
+    let outcome = both(job, &suite, &server.url());
     let said = fs::read_to_string(server.folder.join("log")).unwrap_or_default();
     drop(server);
     if outcome.is_err() {
@@ -71,6 +60,44 @@ pub(super) fn postgres(job: &mut Job) -> Result<Outcome> {
         count_tests(&job.log_text()),
         programs.version
     )))
+}
+
+/// The store's suite, then gateways that share the database.
+fn both(job: &mut Job, suite: &Path, url: &str) -> Result<()> {
+    let store = job.root.join("store");
+    job.run_in(&store, Command::new(suite).env(URL, url))?;
+    let pomona = build::target_dir(&job.root).join("debug").join("pomona");
+    job.run(whole_processes().arg("session_gateways").env(URL, url).env(build::POMONA_BIN, pomona))
+}
+
+/// The program with the store's suite. It is built with the packages of the lane `unit`, since other packages would mean
+/// other features of what they share, and everything would be built once more.
+fn suite(job: &mut Job) -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--exclude", "pomona-tests", "--test", "it", "--no-run"]);
+    job.run(command.arg("--message-format=json-render-diagnostics"))?;
+    executable(&job.log_text()).context("cargo names no test `it` of the store")
+}
+
+/// What cargo's messages say of the store's test `it`.
+fn executable(messages: &str) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut suites = messages.filter(|message| {
+        let manifest = message["manifest_path"].as_str().map(Path::new);
+        message["target"]["name"] == "it" && manifest.is_some_and(|path| path.ends_with("store/Cargo.toml"))
+    });
+    suites.find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+/// The tests of whole processes, built as the lane `processes` does.
+fn whole_processes() -> Command {
+    let mut command = cargo();
+    command.args(["test", "--package", "pomona-tests", "--test", "it"]);
+    command
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// A folder with `initdb` and `postgres`.
@@ -262,6 +289,22 @@ impl User {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_suite_is_found_in_what_cargo_says() {
+        let message = |folder: &str, name: &str, program: Option<&str>| {
+            let manifest = format!("/p/{folder}/Cargo.toml");
+            serde_json::json!({"manifest_path": manifest, "target": {"name": name}, "executable": program})
+        };
+        let said = [
+            message("engine", "it", Some("/t/engine-1")),
+            message("store", "pomona_store", None),
+            message("store", "it", Some("/t/store-1")),
+        ];
+        let said = said.map(|message| message.to_string()).join("\nwarning: noise\n");
+        assert_eq!(executable(&said), Some(PathBuf::from("/t/store-1")));
+        assert_eq!(executable("{}"), None);
+    }
 
     #[test]
     fn a_version_is_read_from_what_the_server_says() {
