@@ -1,7 +1,9 @@
-//! What every target holds of a stream of frames. Called by the targets; knows nothing of libFuzzer.
+//! What targets have in common: what holds of every stream of frames, and of every error. Called by the targets; knows nothing of libFuzzer.
 //!
 //! The first byte of an input says how the rest is fed: its lowest bit puts the length of one frame before it, so that
 //! the fuzzer does not have to guess lengths; the others are the size of the pieces that it arrives in.
+
+pub mod models;
 
 use bytes::{BufMut, BytesMut};
 use pomona_protocol::{FrameDecoder, FrameError, encode_frame};
@@ -11,6 +13,8 @@ use serde::{Serialize, de::DeserializeOwned};
 const HEADER_BYTES: usize = 4;
 /// What a decoder sets aside before anything came.
 const FIRST_BYTES: usize = 4096;
+/// What an error may say besides quoting.
+const SENTENCE_BYTES_MAX: usize = 4096;
 
 /// Feeds `data` to a decoder and gives what came out.
 ///
@@ -60,4 +64,18 @@ fn encode<T: Serialize>(value: &T) -> BytesMut {
     let mut bytes = BytesMut::new();
     encode_frame(value, &mut bytes, usize::MAX).expect("invariant: what was decoded can be written");
     bytes
+}
+
+/// What an error says may quote what it is about, and be little longer.
+///
+/// # Panics
+/// When it says nothing, or endlessly much.
+pub fn sentence(error: &dyn std::fmt::Display, about: &[u8]) {
+    let text = error.to_string();
+    assert!(!text.is_empty(), "an error without words");
+    // What cannot be printed is quoted in up to ten characters each.
+    assert!(
+        text.len() <= SENTENCE_BYTES_MAX + 10 * about.len(),
+        "an error much longer than what it is about"
+    );
 }
