@@ -86,6 +86,21 @@ pub struct EngineLoad {
     pub cached_tokens: u64,
     /// Tokens generated.
     pub generated_tokens: u64,
+    /// Tokens that were guessed and computed ahead.
+    #[serde(default)]
+    pub guessed_tokens: u64,
+    /// Of these, those that were right; they are among the generated.
+    #[serde(default)]
+    pub accepted_tokens: u64,
+    /// Prompt tokens whose KV came back from disk.
+    #[serde(default)]
+    pub restored_tokens: u64,
+    /// Bytes of KV of this model that are on disk.
+    #[serde(default)]
+    pub prefix_disk_bytes: u64,
+    /// Files of the prefix cache on disk that were damaged, and were removed.
+    #[serde(default)]
+    pub broken_prefix_files: u64,
     /// Steps since the last report, at most [`crate::limits::STEP_SAMPLES_MAX`].
     pub samples: Vec<StepSample>,
 }

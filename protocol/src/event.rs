@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cause, NodeId};
+use crate::{Cause, Mark, NodeId};
 
 /// One frame of an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub enum TurnEvent {
         /// Text that became certain with these ids; may be empty while a character or a stop string is
         /// undecided. It follows from the ids up to here alone, however frames are cut.
         text: String,
+        /// What the text is, where it is not plain.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        marks: Vec<Mark>,
         /// One per id when the request asked for them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         logprobs: Vec<TokenLogprob>,
@@ -49,8 +52,17 @@ pub enum TurnEvent {
         reason: FinishReason,
         /// Text that was held back until the end was certain; it belongs behind the last token's.
         text: String,
+        /// What that text is, where it is not plain.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        marks: Vec<Mark>,
         /// What was used.
         usage: Usage,
+        /// The stop string that was met.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stop: Option<String>,
+        /// The vector of a turn that was to embed its input; empty otherwise.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        embedding: Vec<f32>,
     },
     /// The turn cannot be completed (by this attempt).
     Failed {
@@ -64,6 +76,17 @@ impl TurnEvent {
     pub fn is_terminal(&self) -> bool {
         matches!(self, TurnEvent::Finished { .. } | TurnEvent::Failed { .. })
     }
+
+    /// Tokens whose text is plain.
+    pub fn plain(first: u32, ids: Vec<u32>, text: impl Into<String>) -> TurnEvent {
+        TurnEvent::Tokens { first, ids, text: text.into(), marks: Vec::new(), logprobs: Vec::new() }
+    }
+
+    /// The end of an answer whose last text is plain.
+    pub fn finished(reason: FinishReason, text: impl Into<String>, usage: Usage) -> TurnEvent {
+        let (marks, embedding) = (Vec::new(), Vec::new());
+        TurnEvent::Finished { reason, text: text.into(), marks, usage, stop: None, embedding }
+    }
 }
 
 /// Why an answer is complete.
@@ -74,6 +97,8 @@ pub enum FinishReason {
     Stop,
     /// `max_tokens` or the context was reached.
     Length,
+    /// The model calls tools and waits for what they give.
+    ToolCalls,
     /// Somebody cancelled it.
     Cancelled,
 }
@@ -87,6 +112,12 @@ pub struct Usage {
     pub cached_tokens: u32,
     /// Tokens of the answer, resumed ones included.
     pub completion_tokens: u32,
+    /// Generated tokens that the model thought with.
+    #[serde(default)]
+    pub reasoning_tokens: u32,
+    /// Generated tokens that were guessed from the text before and found right.
+    #[serde(default)]
+    pub accepted_tokens: u32,
 }
 
 /// How likely a chosen token was.

@@ -84,6 +84,9 @@ pub struct ModelOffer {
     /// the same answers on the same kind of chip. Empty while it is being computed.
     #[serde(default)]
     pub digest: String,
+    /// What its files say of it; `None` when they say nothing that is understood.
+    #[serde(default)]
+    pub card: Option<Box<ModelCard>>,
 }
 
 /// One replica and its load.
@@ -97,9 +100,13 @@ pub struct ReplicaReport {
     pub card: Option<ModelCard>,
     /// Bytes that it takes in memory, weights and KV together.
     pub memory_bytes: u64,
-    /// Whether the node's own configuration wants it; it is not ended to make room for another one.
+    /// Whether its node keeps it: by its configuration, or because an admin pinned it. It is ended neither to make
+    /// room for another one nor for being idle.
     #[serde(default)]
     pub is_pinned: bool,
+    /// Milliseconds since it had a turn; 0 while it has one.
+    #[serde(default)]
+    pub idle_ms: u64,
     /// Restarts since the start of the node.
     pub restarts: u64,
     /// Process id of the engine.

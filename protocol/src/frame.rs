@@ -93,7 +93,7 @@ mod tests {
     use crate::{Open, TurnEvent};
 
     fn tokens(first: u32, ids: Vec<u32>, text: String) -> TurnEvent {
-        TurnEvent::Tokens { first, ids, text, logprobs: Vec::new() }
+        TurnEvent::Tokens { first, ids, text, marks: Vec::new(), logprobs: Vec::new() }
     }
 
     proptest! {

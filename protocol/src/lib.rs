@@ -8,12 +8,15 @@ pub mod cause;
 pub mod engine;
 pub mod event;
 pub mod fleet;
+pub mod form;
 pub mod frame;
 pub mod ids;
 pub mod join;
 pub mod limits;
 pub mod link;
 pub mod model;
+pub mod objects;
+pub mod said;
 pub mod session;
 mod session_ask;
 mod session_cut;
@@ -28,11 +31,13 @@ pub use cause::Cause;
 pub use engine::{EngineLoad, EngineReport, Open, StepSample};
 pub use event::{FinishReason, TokenLogprob, TopLogprob, TurnEvent, Usage};
 pub use fleet::{ModelOffer, NodeReport, PathKind, PeerRole, ReplicaLoad, ReplicaReport};
+pub use form::{AnswerForm, Effort, OutputFormat, Tool, ToolChoice};
 pub use frame::{FrameDecoder, FrameError, encode_frame};
 pub use ids::{ModelId, NodeId, ReplicaId, SessionId, TurnId};
 pub use join::JoinToken;
 pub use link::{Hello, HelloAnswer, LinkPurpose, LinkRefusal};
-pub use model::ModelCard;
+pub use model::{Modality, ModelCard};
+pub use said::{Mark, Said};
 pub use session::{
     ContextPolicy, Permission, Principal, SessionChange, SessionEvent, SessionEventBody, SessionSettings,
     TurnOrigin,
@@ -44,4 +49,4 @@ pub use status::{
     CreatedToken, NewToken, NodeState, NodeStatus, PathStatus, ReplicaState, ReplicaStatus, Status,
     TokenStatus,
 };
-pub use turn::{Message, OutputFormat, Part, Role, Sampling, TurnInput, TurnRequest};
+pub use turn::{Image, Message, Part, Role, Sampling, Task, ToolCall, TurnInput, TurnRequest};

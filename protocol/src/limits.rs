@@ -11,6 +11,8 @@ pub const STOP_STRINGS_MAX: usize = 16;
 pub const STOP_STRING_BYTES_MAX: usize = 256;
 /// Entries of `logit_bias`, as many as OpenAI's API takes.
 pub const LOGIT_BIAS_MAX: usize = 300;
+/// Largest seed that a client can name: what every language's whole number holds, as in OpenAI's API.
+pub const SEED_MAX: u64 = i64::MAX as u64;
 /// Alternatives reported per token, as in OpenAI's API.
 pub const TOP_LOGPROBS_MAX: u8 = 20;
 /// Step samples carried by one engine report; more are counted, not carried.
@@ -37,3 +39,15 @@ pub const SESSION_SHARES_MAX: usize = 256;
 pub const SESSIONS_PAGE_MAX: u32 = 200;
 /// Largest frame of a session's events between gateways, in bytes: one event may hold a whole question.
 pub const SESSION_FRAME_BYTES_MAX: usize = REQUEST_FRAME_BYTES_MAX;
+/// Tools of one request, as many as OpenAI's API takes.
+pub const TOOLS_MAX: usize = 128;
+/// Longest name of a tool, in bytes.
+pub const TOOL_NAME_BYTES_MAX: usize = 64;
+/// Bytes of all tools of a request together: their schemas are prompt text.
+pub const TOOLS_BYTES_MAX: usize = 512 * 1024;
+/// Longest schema, grammar or regular expression that an answer is held to, in bytes.
+pub const FORMAT_BYTES_MAX: usize = 256 * 1024;
+/// Largest picture, in bytes of its file.
+pub const IMAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Pictures in one request.
+pub const IMAGES_MAX: usize = 16;

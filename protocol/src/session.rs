@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cause, FinishReason, Message, ModelId, Sampling, SessionId, TurnId, Usage};
+use crate::{AnswerForm, Cause, FinishReason, Mark, Message, ModelId, Sampling, SessionId, TurnId, Usage};
 
 /// Who acts: the number of a client's key. Shown as `key_` and 16 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -73,6 +73,9 @@ pub enum SessionEventBody {
         system: Option<String>,
         /// How tokens are chosen, seed included.
         sampling: Sampling,
+        /// What form the answer must have.
+        #[serde(default, skip_serializing_if = "AnswerForm::is_default")]
+        form: AnswerForm,
         /// What whoever took the request wants to find again with the turn; means nothing to the session.
         #[serde(default)]
         note: Option<String>,
@@ -103,6 +106,9 @@ pub enum SessionEventBody {
         ids: Vec<u32>,
         /// Text that became certain with them.
         text: String,
+        /// What the text is, where it is not plain.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        marks: Vec<Mark>,
         /// For each id, the byte of `text` at which what it made certain ends.
         ends: Vec<u32>,
     },
@@ -121,8 +127,14 @@ pub enum SessionEventBody {
         reason: FinishReason,
         /// Text behind the last token's; the whole answer of an imported turn.
         text: String,
+        /// What that text is, where it is not plain.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        marks: Vec<Mark>,
         /// What was used.
         usage: Usage,
+        /// The stop string that was met.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stop: Option<String>,
     },
     /// A turn's answer cannot be completed; what was shown stands, nothing of it follows.
     Failed {

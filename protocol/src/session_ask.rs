@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Message, ModelId, Principal, Sampling, SessionChange, SessionId, SessionSettings, SessionView, TurnId,
-    Usage,
+    AnswerForm, Mark, Message, ModelId, Principal, Sampling, SessionChange, SessionId, SessionSettings,
+    SessionView, TurnId, Usage,
 };
 
 /// Something that is asked of a session.
@@ -87,6 +87,9 @@ pub struct ImportedTurn {
     pub input: Vec<Message>,
     /// What was answered.
     pub answer: String,
+    /// What of it is not plain text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
     /// Which model answered.
     pub model: ModelId,
     /// What was used.
@@ -111,6 +114,9 @@ pub struct TurnAsk {
     pub sampling: Option<Sampling>,
     /// Goes before the session's seed.
     pub seed: Option<u64>,
+    /// What form the answer must have.
+    #[serde(skip_serializing_if = "AnswerForm::is_default")]
+    pub form: AnswerForm,
     /// Kept with the turn; at most [`crate::limits::TURN_NOTE_BYTES_MAX`] bytes.
     pub note: Option<String>,
 }

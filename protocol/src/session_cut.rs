@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::ids::IdError;
+use crate::said::{join_marks, marks_from};
 use crate::{Principal, SessionEvent, SessionEventBody, TurnId};
 
 impl SessionEvent {
@@ -15,13 +16,16 @@ impl SessionEvent {
             return None;
         }
         let skip = (cursor + 1 - self.first_seq) as usize;
-        let SessionEventBody::Tokens { turn, first, ids, text, ends } = &self.body else { return None };
+        let SessionEventBody::Tokens { turn, first, ids, text, marks, ends } = &self.body else {
+            return None;
+        };
         let byte = ends.get(skip.checked_sub(1)?).copied()?;
         let body = SessionEventBody::Tokens {
             turn: *turn,
             first: first + skip as u32,
             ids: ids.get(skip..)?.to_vec(),
             text: text.get(byte as usize..)?.to_owned(),
+            marks: marks_from(marks, byte),
             ends: ends.get(skip..)?.iter().map(|end| end.saturating_sub(byte)).collect(),
         };
         Some(SessionEvent { first_seq: cursor + 1, seq: self.seq, at_ms: self.at_ms, body })
@@ -31,7 +35,7 @@ impl SessionEvent {
     pub fn join(&mut self, next: SessionEvent) -> Option<SessionEvent> {
         let follows = next.first_seq == self.seq + 1;
         let (
-            SessionEventBody::Tokens { turn, first, ids, text, ends },
+            SessionEventBody::Tokens { turn, first, ids, text, marks, ends },
             SessionEventBody::Tokens { turn: next_turn, first: next_first, .. },
         ) = (&mut self.body, &next.body)
         else {
@@ -40,11 +44,15 @@ impl SessionEvent {
         if !follows || turn != next_turn || *first + ids.len() as u32 != *next_first {
             return Some(next);
         }
-        let SessionEventBody::Tokens { ids: more, text: behind, ends: cuts, .. } = next.body else {
+        let SessionEventBody::Tokens { ids: more, text: behind, marks: said, ends: cuts, .. } = next.body
+        else {
             return None;
         };
         let base = text.len() as u32;
         ids.extend(more);
+        if !marks.is_empty() || !said.is_empty() {
+            join_marks(marks, base, &said);
+        }
         text.push_str(&behind);
         ends.extend(cuts.into_iter().map(|end| end + base));
         self.seq = next.seq;
@@ -118,7 +126,7 @@ mod tests {
             ends.push(text.len() as u32);
         }
         let ids = (first..first + pieces.len() as u32).collect();
-        let body = SessionEventBody::Tokens { turn: TurnId(1), first, ids, text, ends };
+        let body = SessionEventBody::Tokens { turn: TurnId(1), first, ids, text, marks: Vec::new(), ends };
         SessionEvent { first_seq, seq: first_seq + pieces.len() as u64 - 1, at_ms: 5, body }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cause, FinishReason, Message, ModelId, Permission, Principal, SessionId, SessionSettings, TurnId,
+    Cause, FinishReason, Mark, Message, ModelId, Permission, Principal, SessionId, SessionSettings, TurnId,
     TurnOrigin, Usage,
 };
 
@@ -59,6 +59,9 @@ pub struct TurnView {
     pub input: Vec<Message>,
     /// What was answered so far.
     pub answer: String,
+    /// What of it is not plain text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
     /// Tokens of the answer so far.
     pub tokens: u32,
     /// What was used, once it finished.

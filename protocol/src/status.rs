@@ -49,6 +49,12 @@ pub struct ReplicaStatus {
     pub card: Option<ModelCard>,
     /// Turns that the gateway has sent to it.
     pub turns: u32,
+    /// Whether its node keeps it, whatever else is wanted.
+    #[serde(default)]
+    pub is_pinned: bool,
+    /// Milliseconds since it had a turn; 0 while it has one.
+    #[serde(default)]
+    pub idle_ms: u64,
     /// KV blocks in use.
     pub kv_blocks_used: u32,
     /// KV blocks in all.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelId, TurnId};
+use crate::{AnswerForm, ModelId, TurnId};
 
 /// One question to a model. Immutable from its birth; only `resume` grows between attempts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,15 +17,22 @@ pub struct TurnRequest {
     pub input: TurnInput,
     /// How tokens are chosen and when the answer ends.
     pub sampling: Sampling,
-    /// What the answer must be.
-    #[serde(default)]
-    pub output_format: OutputFormat,
+    /// What kind of work it is.
+    #[serde(default, skip_serializing_if = "Task::is_default")]
+    pub task: Task,
+    /// What form the answer must have.
+    #[serde(default, skip_serializing_if = "AnswerForm::is_default")]
+    pub form: AnswerForm,
     /// Tokens of this answer that were shown already; generation continues behind them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resume: Vec<u32>,
     /// Milliseconds that this turn may still take, queueing included; 0 means no limit.
     #[serde(default)]
     pub deadline_ms: u64,
+    /// When it was asked, in Unix milliseconds: a template that tells the model the date tells the same one wherever
+    /// the turn goes on. 0 where nobody says.
+    #[serde(default)]
+    pub asked_ms: u64,
 }
 
 /// The prompt of a turn.
@@ -81,6 +88,44 @@ pub struct Message {
 pub enum Part {
     /// Plain text.
     Text(String),
+    /// A picture.
+    Image(Image),
+    /// What the model thought aloud in an earlier answer.
+    Reasoning(String),
+    /// A call of a tool that the model made in an earlier answer.
+    Call(ToolCall),
+    /// Which call this message of a tool answers.
+    Answers(String),
+}
+
+impl Part {
+    /// Its text if it is plain text.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Part::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// A picture in a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Its type, `image/png` or `image/jpeg` for instance; the bytes decide.
+    pub media_type: String,
+    /// The file in base64, at most [`crate::limits::IMAGE_BYTES_MAX`] bytes when decoded.
+    pub base64: String,
+}
+
+/// A call of a tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// Its name in the conversation.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// Its arguments, a JSON object as text.
+    pub arguments: String,
 }
 
 impl Message {
@@ -90,13 +135,25 @@ impl Message {
     }
 }
 
-/// What the answer must be.
+/// What kind of work a turn is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum OutputFormat {
-    /// Anything.
+pub enum Task {
+    /// Generate tokens.
     #[default]
-    Text,
+    Generate,
+    /// Compute the embedding of the input, which comes with [`crate::TurnEvent::Finished`].
+    Embed {
+        /// Numbers wanted, where the model allows fewer than it has; the vector is normalised again.
+        dimensions: Option<u32>,
+    },
+}
+
+impl Task {
+    /// Whether it is the usual one.
+    pub fn is_default(&self) -> bool {
+        *self == Task::Generate
+    }
 }
 
 /// How tokens are chosen and when the answer ends. Every field has a neutral value, so that what a client

@@ -2,21 +2,27 @@
 //! every event reaches a client. Ids are texts here, times are Unix milliseconds.
 
 mod envelope;
+mod form;
+mod said;
+mod transfer;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ContextPolicy, Permission, Role, Usage};
+use crate::{ContextPolicy, Effort, Permission, Usage};
 
 pub use envelope::{Envelope, EnvelopeBody, PresentBody};
+pub use form::{ChoiceBody, FormatBody, ToolBody};
+pub use said::{ContentBody, MarkBody, MarkKind, MessageBody, PartBody, mark_bodies, marks_of};
+pub use transfer::{ExportBody, ExportTurn};
 
 /// The version that every envelope carries.
 pub const VERSION: u8 = 3;
 
 /// How tokens are chosen; what is left out is the model's own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct SamplingBody {
     /// 0 to 2; 0 takes the likeliest token.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,14 +53,7 @@ pub struct SamplingBody {
     pub stop: Vec<String>,
 }
 
-/// One message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MessageBody {
-    /// Who speaks.
-    pub role: Role,
-    /// What is said.
-    pub content: String,
-}
+crate::only_from_objects!(both: SamplingBody);
 
 /// What is asked: a text of the user, or messages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,6 +158,24 @@ pub struct AskBody {
     /// Goes before the session's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// Tools that the model may call.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolBody>,
+    /// Whether it may or must; `auto` when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ChoiceBody>,
+    /// Whether an answer may hold several calls; true when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallel_tool_calls: Option<bool>,
+    /// What the text of the answer must be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<FormatBody>,
+    /// Whether the model thinks before it answers; the model's own way when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<bool>,
+    /// How much it thinks, for models that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effort: Option<Effort>,
     /// Refuse with 409 unless the log ends here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_seq: Option<u64>,
@@ -259,7 +276,7 @@ pub struct SessionTurn {
     pub origin: OriginBody,
     /// `queued`, `running`, `finished` or `failed`.
     pub state: String,
-    /// `stop`, `length` or `cancelled`, once it finished.
+    /// `stop`, `length`, `tool_calls` or `cancelled`, once it finished.
     pub reason: Option<String>,
     /// Why there is no answer.
     pub error: Option<ErrorBody>,
@@ -269,8 +286,11 @@ pub struct SessionTurn {
     pub model: String,
     /// What was said.
     pub input: Vec<MessageBody>,
-    /// What was answered so far.
+    /// What was answered so far, thoughts and arguments of calls included.
     pub answer: String,
+    /// What of it is not plain text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<MarkBody>,
     /// What was used, once it finished.
     pub usage: Usage,
     /// Number of its `turn.accepted` event.
@@ -334,41 +354,6 @@ pub struct PageBody {
     pub sessions: Vec<SummaryBody>,
     /// `cursor` of the next page.
     pub next: Option<String>,
-}
-
-/// `GET /v3/sessions/{id}/export?format=json` and `POST /v3/sessions/import`: the active branch with its answers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExportBody {
-    /// `pomona.session.v3`.
-    pub format: String,
-    /// Its title.
-    pub title: String,
-    /// Its tags.
-    #[serde(default)]
-    pub tags: Vec<String>,
-    /// Which model answers.
-    pub model: String,
-    /// The system prompt.
-    #[serde(default)]
-    pub system: Option<String>,
-    /// The turns, each following the one before.
-    pub turns: Vec<ExportTurn>,
-}
-
-/// A turn of an export.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExportTurn {
-    /// What was said.
-    pub input: Vec<MessageBody>,
-    /// What was answered.
-    pub answer: String,
-    /// Which model answered.
-    pub model: String,
-    /// What was used.
-    #[serde(default)]
-    pub usage: Usage,
 }
 
 #[cfg(test)]

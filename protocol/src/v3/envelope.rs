@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChangeBody, ErrorBody, ForkBody, MessageBody, OriginBody};
+use super::{ChangeBody, ErrorBody, ForkBody, MarkBody, MessageBody, OriginBody};
 use crate::Usage;
 
 /// One event on its way to a client. Those with a `seq` are entries of the log; those without pass.
@@ -102,6 +102,9 @@ pub enum EnvelopeBody {
         count: u32,
         /// Their text; may be empty.
         text: String,
+        /// What of it is not plain text.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        marks: Vec<MarkBody>,
     },
     /// Somebody wants the end of a turn.
     #[serde(rename = "turn.cancel_asked")]
@@ -116,10 +119,16 @@ pub enum EnvelopeBody {
     TurnFinished {
         /// The turn.
         turn: String,
-        /// `stop`, `length` or `cancelled`.
+        /// `stop`, `length`, `tool_calls` or `cancelled`.
         reason: String,
         /// Text behind the last token's.
         text: String,
+        /// What of it is not plain text.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        marks: Vec<MarkBody>,
+        /// The stop string that was met.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stop: Option<String>,
         /// What was used.
         usage: Usage,
     },
