@@ -62,6 +62,14 @@ fn rules(config: &Config) -> Vec<Rule> {
             allowed: "entries such as qwen3-8b=2".to_owned(),
             other: "fleet.replicas",
         },
+        Rule {
+            broken: fleet.idle_unload_of.iter().any(|text| !is_idle_time(text)),
+            key: "fleet.idle_unload_of",
+            value: fleet.idle_unload_of.join(", "),
+            allowed: "entries such as qwen3-8b=600000, of at least 1000 milliseconds, or 0 to keep it"
+                .to_owned(),
+            other: "fleet.idle_unload_of",
+        },
     ]
 }
 
@@ -69,6 +77,13 @@ fn rules(config: &Config) -> Vec<Rule> {
 fn is_wish(text: &str) -> bool {
     let parts = text.rsplit_once('=');
     parts.is_some_and(|(model, count)| !model.trim().is_empty() && count.trim().parse::<u32>().is_ok())
+}
+
+/// Whether a text is `model=milliseconds`.
+fn is_idle_time(text: &str) -> bool {
+    let parts = text.rsplit_once('=').filter(|(model, _)| !model.trim().is_empty());
+    let idle_ms = parts.and_then(|(_, idle_ms)| idle_ms.trim().parse::<u64>().ok());
+    idle_ms.is_some_and(|idle_ms| idle_ms == 0 || idle_ms >= 1_000)
 }
 
 /// One missed beat or packet must not be taken for an end.

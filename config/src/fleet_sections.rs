@@ -175,6 +175,12 @@ pub struct FleetConfig {
     pub replicas: Vec<String>,
     /// Load a model that somebody on the fleet has when a turn asks for it.
     pub load_on_demand: bool,
+    /// Models that this machine keeps once they are loaded, whatever else is wanted and however idle they are.
+    pub pinned: Vec<String>,
+    /// Milliseconds without a turn after which a model is unloaded, 1000 to 31536000000; 0 means never.
+    pub idle_unload_ms: u64,
+    /// The same for single models, as `model=milliseconds`.
+    pub idle_unload_of: Vec<String>,
     /// Bytes that models may take on this machine, 0 to 2^50; 0 means three quarters of its memory.
     pub memory_bytes: u64,
 }
@@ -189,6 +195,9 @@ impl Default for FleetConfig {
             held_bytes_max: 1024 * 1024,
             replicas: Vec::new(),
             load_on_demand: true,
+            pinned: Vec::new(),
+            idle_unload_ms: 0,
+            idle_unload_of: Vec::new(),
             memory_bytes: 0,
         }
     }

@@ -79,6 +79,10 @@ const fn key(section: &'static str, name: &'static str, kind: Kind) -> Key {
     Key { section, name, kind }
 }
 
+const fn zero_or(min: u64, max: u64) -> Kind {
+    Integer { min, max, zero: true }
+}
+
 const fn from_to(min: u64, max: u64) -> Kind {
     Integer { min, max, zero: false }
 }
@@ -127,12 +131,16 @@ pub const KEYS: &[Key] = &[
     key("model", "step_timeout_per_prefill_token_ms", from_to(0, 1000)),
     key("model", "load_timeout_ms", from_to(1000, 86_400_000)),
     key("engine", "isolation", Choice(&["process", "thread"])),
+    key("engine", "backend", Choice(&["auto", "mlx", "cpu"])),
     key("engine", "command", List),
     key("engine", "threads", from_to(0, 1024)),
     key("engine", "kv_bytes", from_to(0, 1 << 50)),
     key("engine", "running_max", from_to(1, 4096)),
     key("engine", "waiting_max", from_to(0, 100_000)),
     key("engine", "step_prefill_tokens_max", from_to(16, 65_536)),
+    key("engine", "speculation", Choice(&["prompt-lookup", "off"])),
+    key("engine", "prefix_disk_bytes", from_to(0, 1 << 50)),
+    key("engine", "prefix_disk_folder", Optional),
     key("cluster", "name", Optional),
     key("cluster", "node_name", Optional),
     key("cluster", "hosts", Switch),
@@ -160,6 +168,9 @@ pub const KEYS: &[Key] = &[
     key("fleet", "held_bytes_max", from_to(4096, 1 << 30)),
     key("fleet", "replicas", List),
     key("fleet", "load_on_demand", Switch),
+    key("fleet", "pinned", List),
+    key("fleet", "idle_unload_ms", zero_or(1_000, 31_536_000_000)),
+    key("fleet", "idle_unload_of", List),
     key("fleet", "memory_bytes", from_to(0, 1 << 50)),
     key("weights", "busy_bytes_per_s_max", from_to(65_536, 1 << 40)),
     key("weights", "idle_bytes_per_s_max", from_to(0, 1 << 40)),

@@ -27,8 +27,8 @@ pub use keys::{KEYS, Key, Kind};
 pub use load::{Loaded, Override, load};
 pub use schema::schema;
 pub use sections::{
-    ApiConfig, Config, EngineConfig, GatewayConfig, Isolation, LimitsConfig, LogConfig, ModelConfig,
-    RestartConfig, RoutingConfig, ShutdownConfig, TurnConfig,
+    ApiConfig, BackendChoice, Config, EngineConfig, GatewayConfig, Isolation, LimitsConfig, LogConfig,
+    ModelConfig, RestartConfig, RoutingConfig, ShutdownConfig, Speculation, TurnConfig,
 };
 pub use session_sections::{SessionConfig, StoreConfig};
 pub use show::{show_json, show_toml};

@@ -234,12 +234,38 @@ pub enum Isolation {
     Thread,
 }
 
+/// What computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BackendChoice {
+    /// MLX where this program was built with it and it can run the model, else the CPU.
+    #[default]
+    Auto,
+    /// MLX, or no answer at all.
+    Mlx,
+    /// The CPU.
+    Cpu,
+}
+
+/// How tokens are guessed before they are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Speculation {
+    /// What followed the last tokens where they stood before, in prompt or answer.
+    #[default]
+    PromptLookup,
+    /// Not at all.
+    Off,
+}
+
 /// The engine process: memory, batch, threads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineConfig {
     /// Where the engine runs.
     pub isolation: Isolation,
+    /// What computes.
+    pub backend: BackendChoice,
     /// Program and arguments to run as the engine instead of our own, for test engines; it gets the same
     /// arguments behind its own.
     pub command: Vec<String>,
@@ -253,18 +279,29 @@ pub struct EngineConfig {
     pub waiting_max: u32,
     /// Prompt tokens in one step, 16 to 65536; smaller keeps running answers smoother.
     pub step_prefill_tokens_max: u32,
+    /// How tokens are guessed before they are computed; no answer depends on it.
+    pub speculation: Speculation,
+    /// Bytes of KV that are kept on disk for later prompts with the same beginning, of all models together, 0 to 2^50;
+    /// 0 means none.
+    pub prefix_disk_bytes: u64,
+    /// Folder for them; unset means `prefix` in the data folder.
+    pub prefix_disk_folder: Option<String>,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             isolation: Isolation::Process,
+            backend: BackendChoice::Auto,
             command: Vec::new(),
             threads: 0,
             kv_bytes: 0,
             running_max: 64,
             waiting_max: 1024,
             step_prefill_tokens_max: 512,
+            speculation: Speculation::PromptLookup,
+            prefix_disk_bytes: 0,
+            prefix_disk_folder: None,
         }
     }
 }
