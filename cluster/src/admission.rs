@@ -87,7 +87,7 @@ impl Admission {
                 Vec::new()
             }
             Input::ModelGone { model, message } => self.model_gone(&model, message, now),
-            Input::Catalog { models } => self.catalog(&models),
+            Input::Catalog { models } => self.catalog(&models, now),
             Input::ReplicaUp { replica, load, rtt, is_draining } => {
                 let at = self.book(&replica.model);
                 let book = &mut self.books[at];
@@ -174,8 +174,9 @@ impl Admission {
 
     /// Why this turn cannot even wait.
     fn refusal(&mut self, ask: &Ask, now: Instant) -> Option<Cause> {
+        let may_turn_up = ask.waits_for_unknown(now);
         let Some(book) = self.models.get(&ask.model).map(|book| &mut self.books[*book]) else {
-            return Some(self.unknown(&ask.model));
+            return (!may_turn_up).then(|| self.unknown(&ask.model));
         };
         if book.is_served() {
             return None;
@@ -186,7 +187,7 @@ impl Admission {
             }
             book.gone = None;
         }
-        (!book.is_known()).then(|| self.unknown(&ask.model))
+        (!book.is_known() && !may_turn_up).then(|| self.unknown(&ask.model))
     }
 
     fn unknown(&self, model: &ModelId) -> Cause {
@@ -290,10 +291,11 @@ impl Admission {
         }
         book.is_wanted = true;
         book.gone = Some((message.clone(), now));
-        self.refuse_all(at, &message)
+        let waiting = self.books[at].queue.all();
+        self.refuse_these(at, waiting, &message)
     }
 
-    fn catalog(&mut self, models: &[ModelId]) -> Vec<Effect> {
+    fn catalog(&mut self, models: &[ModelId], now: Instant) -> Vec<Effect> {
         for book in &mut self.books {
             book.is_offered = false;
         }
@@ -306,7 +308,8 @@ impl Admission {
             effects.extend(self.want(at));
             if !self.books[at].is_known() {
                 self.books[at].is_asked_for = false;
-                effects.extend(self.refuse_all(at, "nobody on the fleet has it any more"));
+                let waiting = self.books[at].queue.late(now, false);
+                effects.extend(self.refuse_these(at, waiting, "nobody on the fleet has it any more"));
             }
         }
         effects
@@ -355,10 +358,14 @@ impl Admission {
     fn tick(&mut self, now: Instant) -> Vec<Effect> {
         let mut effects = Vec::new();
         for at in 0..self.books.len() {
-            for (line, ticket) in self.books[at].queue.late(now) {
+            let is_known = self.books[at].is_known();
+            for (line, ticket) in self.books[at].queue.late(now, is_known) {
                 let Some(waiting) = self.forget_waiting(at, line, ticket) else { continue };
                 let limit_ms = waiting.until.saturating_duration_since(waiting.since).as_millis() as u64;
-                let cause = Cause::DeadlineExceeded { limit_ms, phase: "queued".to_owned() };
+                let cause = match is_known {
+                    true => Cause::DeadlineExceeded { limit_ms, phase: "queued".to_owned() },
+                    false => self.unknown(&waiting.ask.model),
+                };
                 effects.push(Effect::Refuse { ticket, cause });
             }
             effects.extend(self.settle(at, now));
@@ -366,9 +373,9 @@ impl Admission {
         effects
     }
 
-    fn refuse_all(&mut self, at: usize, message: &str) -> Vec<Effect> {
+    fn refuse_these(&mut self, at: usize, waiting: Vec<(Line, Ticket)>, message: &str) -> Vec<Effect> {
         let mut effects = Vec::new();
-        for (line, ticket) in self.books[at].queue.all() {
+        for (line, ticket) in waiting {
             self.forget_waiting(at, line, ticket);
             effects.push(Effect::Refuse { ticket, cause: unavailable(self.name(at), message.to_owned()) });
         }

@@ -134,9 +134,11 @@ impl Queue {
         }
     }
 
-    /// Tickets of those who have waited too long.
-    pub(crate) fn late(&self, now: Instant) -> Vec<(Line, Ticket)> {
-        self.lines().filter(|(_, waiting)| now > waiting.until).map(|(l, w)| (l, w.ask.ticket)).collect()
+    /// Tickets of those who have waited too long; while the model is not known, that is sooner for most.
+    pub(crate) fn late(&self, now: Instant, is_known: bool) -> Vec<(Line, Ticket)> {
+        let is_late =
+            |waiting: &Waiting| now > waiting.until || !is_known && !waiting.ask.waits_for_unknown(now);
+        self.lines().filter(|(_, waiting)| is_late(waiting)).map(|(l, w)| (l, w.ask.ticket)).collect()
     }
 
     /// Tickets of all who wait.

@@ -89,6 +89,27 @@ fn an_unknown_model_is_refused_with_the_known_ones() {
 }
 
 #[test]
+fn a_model_that_may_turn_up_is_waited_for_and_then_unknown() {
+    let mut bench = Bench::new();
+    let until = bench.now + Duration::from_secs(2);
+    let hopeful = |turn, model| {
+        let ask = Ask::new(ticket(turn), ModelId::from(model));
+        Input::Ask(Box::new(Ask { unknown_until: Some(until), ..ask }))
+    };
+    assert_eq!(bench.give(hopeful(1, "x")), "?1:0");
+    assert_eq!(bench.give(hopeful(2, "y")), "?2:0");
+    assert_eq!(bench.give(Input::Catalog { models: vec![ModelId::from("y")] }), "want:y");
+    bench.now += Duration::from_secs(1);
+    assert_eq!(bench.give(Input::Tick), "");
+    bench.now = until;
+    assert_eq!(bench.give(Input::Tick), "-1:model_not_found");
+    assert_eq!(bench.give(hopeful(3, "x")), "-3:model_not_found");
+    // The other one is known by now, and waited for as long as any.
+    bench.now += Duration::from_secs(4);
+    assert_eq!(bench.give(Input::Tick), "-2:deadline_exceeded");
+}
+
+#[test]
 fn a_lost_replica_takes_its_places_along() {
     let mut bench = Bench::new();
     bench.give(up(replica(1)));

@@ -47,6 +47,9 @@ pub struct Ask {
     pub resume_tokens: u32,
     /// When the turn must be over; it does not wait past this. A first try does not wait past `wait_max` either.
     pub deadline: Option<Instant>,
+    /// Until when it waits for a model of which nothing was heard: soon after its start a gateway has not heard of every
+    /// node. `None` where such a model is refused at once.
+    pub unknown_until: Option<Instant>,
     /// 64 random bits.
     pub draw: u64,
 }
@@ -63,6 +66,7 @@ impl Ask {
             prefix: Prefix::default(),
             resume_tokens: 0,
             deadline: None,
+            unknown_until: None,
             draw: 0,
         }
     }
@@ -70,6 +74,11 @@ impl Ask {
     /// A turn that was accepted already is served first and never turned away for want of room.
     pub(crate) fn is_urgent(&self) -> bool {
         self.ticket.attempt > 1
+    }
+
+    /// Whether it still waits for a model of which nothing was heard.
+    pub(crate) fn waits_for_unknown(&self, now: Instant) -> bool {
+        self.unknown_until.is_some_and(|until| now < until)
     }
 
     pub(crate) fn prompt_tokens(&self) -> u32 {

@@ -53,7 +53,13 @@ impl Prefix {
                     prefix.push_role(message.role);
                     for part in &message.parts {
                         match part {
-                            Part::Text(text) => prefix.push(text.as_bytes()),
+                            Part::Text(text) | Part::Reasoning(text) => prefix.push(text.as_bytes()),
+                            Part::Image(image) => prefix.push(image.base64.as_bytes()),
+                            Part::Call(call) => {
+                                prefix.push(call.name.as_bytes());
+                                prefix.push(call.arguments.as_bytes());
+                            }
+                            Part::Answers(_) => {}
                         }
                     }
                 }

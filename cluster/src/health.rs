@@ -76,6 +76,11 @@ impl Health {
             prompt_tokens: load.prompt_tokens,
             cached_tokens: load.cached_tokens,
             generated_tokens: load.generated_tokens,
+            guessed_tokens: load.guessed_tokens,
+            accepted_tokens: load.accepted_tokens,
+            restored_tokens: load.restored_tokens,
+            prefix_disk_bytes: load.prefix_disk_bytes,
+            broken_prefix_files: load.broken_prefix_files,
             samples: Vec::new(),
         };
     }

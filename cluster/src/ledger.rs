@@ -1,6 +1,7 @@
 //! What of an answer was shown. Every token event of an attempt passes through here before anyone sees it, so
 //! that nothing is ever missing or twice, whatever an engine says.
 
+use pomona_protocol::said::check_marks;
 use pomona_protocol::{Cause, TurnEvent};
 
 /// The tokens of one answer, in order. It is handed from attempt to attempt; whoever holds it may show.
@@ -57,7 +58,7 @@ impl Ledger {
                 (self.prompt_tokens, self.cached_tokens) = (*prompt_tokens, *cached_tokens);
                 Ok(Verdict::Show)
             }
-            TurnEvent::Tokens { first, ids, logprobs, .. } => {
+            TurnEvent::Tokens { first, ids, text, marks, logprobs } => {
                 if *first != self.shown() || ids.is_empty() {
                     let message = format!(
                         "{} tokens from index {first} where index {} was expected",
@@ -70,10 +71,15 @@ impl Ledger {
                     let message = format!("{} logprobs for {} tokens", logprobs.len(), ids.len());
                     return Err(Cause::Protocol { message });
                 }
+                check_marks(text, marks).map_err(|message| Cause::Protocol { message })?;
                 self.ids.extend_from_slice(ids);
                 Ok(Verdict::Show)
             }
-            TurnEvent::Finished { .. } | TurnEvent::Failed { .. } => Ok(Verdict::Terminal),
+            TurnEvent::Finished { text, marks, .. } => {
+                check_marks(text, marks).map_err(|message| Cause::Protocol { message })?;
+                Ok(Verdict::Terminal)
+            }
+            TurnEvent::Failed { .. } => Ok(Verdict::Terminal),
         }
     }
 }
@@ -83,7 +89,13 @@ mod tests {
     use super::*;
 
     fn tokens(first: u32, ids: &[u32]) -> TurnEvent {
-        TurnEvent::Tokens { first, ids: ids.to_vec(), text: String::new(), logprobs: Vec::new() }
+        TurnEvent::Tokens {
+            first,
+            ids: ids.to_vec(),
+            text: String::new(),
+            logprobs: Vec::new(),
+            marks: Vec::new(),
+        }
     }
 
     fn ledger(ids: &[u32]) -> Ledger {

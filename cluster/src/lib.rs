@@ -33,6 +33,7 @@ mod placement_words;
 pub mod health;
 
 pub mod restart;
+pub mod retention;
 
 pub mod path;
 
@@ -49,6 +50,8 @@ mod session_record;
 mod session_commands;
 
 mod session_accept;
+
+mod session_import;
 
 mod session_turns;
 

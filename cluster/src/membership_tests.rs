@@ -23,6 +23,7 @@ fn offers(nodes: &[&str], state: ReplicaState) -> Vec<ReplicaReport> {
         card: None,
         memory_bytes: 10,
         is_pinned: false,
+        idle_ms: 0,
         restarts: 0,
         engine_pid: None,
         error: None,
@@ -304,7 +305,7 @@ fn a_removed_member_leaves_nothing_behind() {
 fn models_on_disk_count_unless_their_node_hosts_none() {
     let mut bench = Bench::new();
     bench.link("a", 1, PathKind::Lan);
-    let offer = ModelOffer { model: ModelId::from("x"), memory_bytes: 1, digest: String::new() };
+    let offer = ModelOffer { model: ModelId::from("x"), memory_bytes: 1, digest: String::new(), card: None };
     let with = |seq, hosts| {
         let report = NodeReport { models: vec![offer.clone()], hosts, ..report("a", 1, seq, &[]) };
         Input::Report(Box::new(report))

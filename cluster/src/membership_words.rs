@@ -264,6 +264,7 @@ impl MemberView<'_> {
             has_failed: replica.state == ReplicaState::Failed,
             turns: replica.load.running.saturating_add(replica.load.waiting),
             is_pinned: replica.is_pinned,
+            idle_ms: replica.idle_ms,
         });
         Some(Host {
             node: self.node.clone(),

@@ -4,7 +4,8 @@
 //!
 //! What is there stays there. What is missing goes, model by model, to the node that has the weights on disk,
 //! then the fewest replicas, then the most free memory. Room is made only by unloading replicas that nobody
-//! wanted and nobody uses. Nothing is ever moved for beauty.
+//! wanted, nobody pinned and nobody uses, least recently used ones first. Nothing is ever moved for beauty.
+//! How long an idle replica stays is [`crate::retention`]'s.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,6 +93,7 @@ struct Row {
 struct Held {
     bytes: u64,
     turns: u32,
+    idle_ms: u64,
     is_evictable: bool,
     has_failed: bool,
 }
@@ -106,30 +108,43 @@ impl Row {
         self.host.memory_bytes.saturating_sub(self.used())
     }
 
-    /// Models that may go, the largest first: fewer go then.
+    /// Models that may go: what was used least recently first, then the largest, so that fewer go.
     fn evictable(&self) -> Vec<(&ModelId, u64)> {
-        let held = self.models.iter().filter(|(_, held)| held.is_evictable);
-        let mut models: Vec<_> = held.map(|(model, held)| (model, held.bytes)).collect();
-        models.sort_by_key(|(model, bytes)| (std::cmp::Reverse(*bytes), *model));
-        models
+        let mut held: Vec<_> = self.models.iter().filter(|(_, held)| held.is_evictable).collect();
+        held.sort_by_key(|(model, held)| {
+            (std::cmp::Reverse(held.idle_ms), std::cmp::Reverse(held.bytes), *model)
+        });
+        held.into_iter().map(|(model, held)| (model, held.bytes)).collect()
     }
 
     fn has_weights(&self, model: &ModelId) -> bool {
         self.host.offers.iter().any(|offer| offer.model == *model)
     }
 
-    /// What goes so that `needs` bytes are free, if that helps at all.
+    /// What goes so that `needs` bytes are free, if that helps at all. What turns out to be no help once larger ones
+    /// go as well stays, the one that was used last first.
     fn evictions(&self, needs: u64) -> Option<Vec<ModelId>> {
+        let fits = |used: u64| used.saturating_add(needs) <= self.host.memory_bytes;
         let mut used = self.used();
         let mut out = Vec::new();
         for (model, bytes) in self.evictable() {
-            if used.saturating_add(needs) <= self.host.memory_bytes {
+            if fits(used) {
                 break;
             }
             used = used.saturating_sub(bytes);
-            out.push(model.clone());
+            out.push((model, bytes));
         }
-        (used.saturating_add(needs) <= self.host.memory_bytes).then_some(out)
+        if !fits(used) {
+            return None;
+        }
+        for at in (0..out.len()).rev() {
+            let with = used.saturating_add(out[at].1);
+            if fits(with) {
+                used = with;
+                out.remove(at);
+            }
+        }
+        Some(out.into_iter().map(|(model, _)| model.clone()).collect())
     }
 }
 
@@ -157,6 +172,7 @@ impl Table {
                 let held = Held {
                     bytes,
                     turns: hosted.turns,
+                    idle_ms: hosted.idle_ms,
                     is_evictable: is_free && !hosted.has_failed,
                     has_failed: hosted.has_failed,
                 };
@@ -175,7 +191,7 @@ impl Table {
             for node in nodes {
                 let bytes = self.bytes_on(node, model);
                 if let Some(row) = self.rows.get_mut(node) {
-                    let held = Held { bytes, turns: 0, is_evictable: false, has_failed: false };
+                    let held = Held { bytes, turns: 0, idle_ms: 0, is_evictable: false, has_failed: false };
                     row.models.entry(model.clone()).or_insert(held);
                 }
             }
@@ -246,7 +262,8 @@ impl Table {
         }
         if let Some(row) = self.rows.get_mut(&node) {
             row.models.retain(|model, _| !evictions.contains(model));
-            let held = Held { bytes: memory_bytes, turns: 0, is_evictable: false, has_failed: false };
+            let held =
+                Held { bytes: memory_bytes, turns: 0, idle_ms: 0, is_evictable: false, has_failed: false };
             row.models.insert(model.clone(), held);
         }
         let unloads = evictions.into_iter().map(|model| Unload { model, node: node.clone() }).collect();

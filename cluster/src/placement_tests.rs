@@ -6,11 +6,18 @@ use proptest::prelude::*;
 use super::*;
 
 fn offer(model: &str, memory_bytes: u64) -> ModelOffer {
-    ModelOffer { model: ModelId::from(model), memory_bytes, digest: String::new() }
+    ModelOffer { model: ModelId::from(model), memory_bytes, digest: String::new(), card: None }
 }
 
 fn hosted(model: &str, memory_bytes: u64, turns: u32) -> Hosted {
-    Hosted { model: ModelId::from(model), memory_bytes, has_failed: false, turns, is_pinned: false }
+    Hosted {
+        model: ModelId::from(model),
+        memory_bytes,
+        has_failed: false,
+        turns,
+        is_pinned: false,
+        idle_ms: 0,
+    }
 }
 
 fn host(node: &str, memory_bytes: u64, offers: &[(&str, u64)], replicas: Vec<Hosted>) -> Host {
@@ -137,6 +144,29 @@ fn room_is_made_only_by_idle_unpinned_unwanted_replicas() {
     assert!(place(Hosted { is_pinned: true, ..hosted("x", 15, 0) }, &[]).is_err(), "pinned");
     assert!(place(hosted("x", 15, 0), &[("x", 1)]).is_err(), "wanted");
     assert_eq!(place(hosted("m", 10, 0), &[]), Ok(OnDemand::IsThere(NodeId::from("a"))));
+}
+
+#[test]
+fn what_was_used_least_recently_makes_room_and_no_more_goes_than_has_to() {
+    let idle = |model, bytes, idle_ms| Hosted { idle_ms, ..hosted(model, bytes, 0) };
+    let unloads = |replicas: Vec<Hosted>, needs| {
+        let view = [host("a", 30, &[("m", needs)], replicas)];
+        let Ok(OnDemand::Place { unloads, .. }) =
+            place_on_demand(&ModelId::from("m"), &[], &view, &Assignment::new())
+        else {
+            return "none".to_owned();
+        };
+        unloads.iter().map(|unload| unload.model.0.clone()).collect::<Vec<_>>().join(" ")
+    };
+    let three = || vec![idle("x", 10, 5), idle("y", 10, 90), idle("z", 10, 40)];
+    assert_eq!(unloads(three(), 10), "y");
+    assert_eq!(unloads(three(), 20), "y z");
+    assert_eq!(unloads(three(), 30), "y z x");
+    assert_eq!(unloads(three(), 31), "none");
+    // The small one that waited longest is no help once the large one has to go as well.
+    assert_eq!(unloads(vec![idle("x", 2, 90), idle("y", 28, 1)], 25), "y");
+    let pinned = Hosted { is_pinned: true, ..idle("y", 10, 90) };
+    assert_eq!(unloads(vec![idle("x", 10, 5), pinned, idle("z", 10, 40)], 10), "z");
 }
 
 #[test]

@@ -45,8 +45,10 @@ pub struct Hosted {
     pub has_failed: bool,
     /// Turns that it has.
     pub turns: u32,
-    /// It was started by the node's own config or by an admin, and is not unloaded to make room.
+    /// Its node keeps it: by its own config, or because an admin pinned it. It is not unloaded to make room.
     pub is_pinned: bool,
+    /// Milliseconds since its last turn; what was idle longest makes room first.
+    pub idle_ms: u64,
 }
 
 /// Which nodes are to have which model.

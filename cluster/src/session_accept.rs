@@ -105,6 +105,7 @@ impl Session {
             system: ask.system.or(system),
             sampling: ask.sampling.or_else(|| Some(record.sampling.clone())),
             seed: ask.seed.or(Some(asked.seed)),
+            form: if ask.form.is_default() { record.form.clone() } else { ask.form },
             ..ask
         };
         Ok(self.accepted(by, parent, TurnOrigin::Regenerated { of }, ask, asked))
@@ -160,6 +161,7 @@ impl Session {
             model: ask.model.unwrap_or_else(|| settings.model.clone()),
             system: ask.system,
             sampling: Sampling { seed, ..sampling },
+            form: ask.form,
             note: ask.note,
         }
     }

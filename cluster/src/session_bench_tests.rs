@@ -51,11 +51,24 @@ pub(super) fn ask(text: &str) -> TurnAsk {
 }
 
 pub(super) fn tokens(first: u32, ids: &[u32], text: &str) -> TurnEvent {
-    TurnEvent::Tokens { first, ids: ids.to_vec(), text: text.to_owned(), logprobs: Vec::new() }
+    TurnEvent::Tokens {
+        first,
+        ids: ids.to_vec(),
+        text: text.to_owned(),
+        logprobs: Vec::new(),
+        marks: Vec::new(),
+    }
 }
 
 pub(super) fn finished(text: &str) -> TurnEvent {
-    TurnEvent::Finished { reason: FinishReason::Stop, text: text.to_owned(), usage: Usage::default() }
+    TurnEvent::Finished {
+        reason: FinishReason::Stop,
+        text: text.to_owned(),
+        usage: Usage::default(),
+        marks: Vec::new(),
+        stop: None,
+        embedding: Vec::new(),
+    }
 }
 
 /// A prompt in a line: `u:` and `a:` and `s:` before what is said.

@@ -12,6 +12,7 @@ fn imported_turns_come_with_their_answers() {
     let turn = |text: &str, answer: &str| ImportedTurn {
         input: ask(text).input,
         answer: answer.into(),
+        marks: Vec::new(),
         model: "oak".into(),
         usage: Usage { completion_tokens: 3, ..Usage::default() },
     };

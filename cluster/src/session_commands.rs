@@ -6,12 +6,13 @@ use pomona_protocol::limits::{
     SESSION_TITLE_CHARS_MAX,
 };
 use pomona_protocol::{
-    Cause, FinishReason, ImportedTurn, NewSession, Permission, Principal, Sampling, SessionChange,
-    SessionCommand, SessionEventBody, SessionLive, SessionReply, SessionRequest, TurnId, TurnOrigin,
+    Cause, NewSession, Permission, Principal, SessionChange, SessionCommand, SessionEventBody, SessionLive,
+    SessionReply, SessionRequest, TurnId,
 };
 
 use crate::session::{Answer, Effect, Session};
 use crate::session_accept::Source;
+use crate::session_import::imported_turns;
 
 /// A question and what the shell drew for it.
 #[derive(Clone, Copy, Debug)]
@@ -163,12 +164,7 @@ impl Session {
             settings: new.settings,
             forked_from: new.forked_from,
         }];
-        let mut parent = None;
-        for (at, imported) in new.turns.into_iter().enumerate() {
-            let turn = TurnId(asked.turn.0.wrapping_add(at as u128));
-            bodies.extend(imported_turn(by, turn, parent, imported, &sampling));
-            parent = Some(turn);
-        }
+        bodies.extend(imported_turns(by, asked.turn, new.turns, &sampling));
         Ok(self.log(bodies, (by, "session.created", None), asked, |_| Answer::View))
     }
 
@@ -234,31 +230,6 @@ impl Session {
         let delete = Effect::Delete { number: asked.number, by };
         cancel.into_iter().chain(refused).chain([delete]).collect()
     }
-}
-
-/// The two events of a turn that comes with its answer.
-fn imported_turn(
-    by: Principal,
-    turn: TurnId,
-    parent: Option<TurnId>,
-    imported: ImportedTurn,
-    sampling: &Sampling,
-) -> [SessionEventBody; 2] {
-    let accepted = SessionEventBody::Accepted {
-        turn,
-        parent,
-        by,
-        idempotency_key: None,
-        digest: 0,
-        origin: TurnOrigin::Imported,
-        input: imported.input,
-        model: imported.model,
-        system: None,
-        sampling: Sampling { seed: 0, ..sampling.clone() },
-        note: None,
-    };
-    let (reason, text, usage) = (FinishReason::Stop, imported.answer, imported.usage);
-    [accepted, SessionEventBody::Finished { turn, reason, text, usage }]
 }
 
 pub(crate) fn invalid(parameter: &str, message: &str) -> Cause {

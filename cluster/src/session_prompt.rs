@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use pomona_protocol::{Message, Part, Role, TurnId, TurnInput, TurnOrigin, TurnRequest};
+use pomona_protocol::said::parts_of;
+use pomona_protocol::{Message, Part, Role, Task, TurnId, TurnInput, TurnOrigin, TurnRequest};
 
 use crate::session_record::TurnRecord;
 use crate::session_state::SessionState;
@@ -17,9 +18,11 @@ pub(crate) fn request(state: &SessionState, record: &TurnRecord) -> TurnRequest 
         model: record.model.clone(),
         input: TurnInput::Messages(messages(state, record)),
         sampling: record.sampling.clone(),
-        output_format: Default::default(),
+        task: Task::Generate,
+        form: record.form.clone(),
         resume: record.ids.clone(),
         deadline_ms: 0,
+        asked_ms: record.accepted_ms,
     }
 }
 
@@ -59,7 +62,10 @@ fn messages(state: &SessionState, record: &TurnRecord) -> Vec<Message> {
     for ancestor in ancestors(state, record) {
         messages.extend(ancestor.input.iter().cloned());
         if !ancestor.answer.is_empty() {
-            messages.push(Message::text(Role::Assistant, ancestor.answer.clone()));
+            messages.push(Message {
+                role: Role::Assistant,
+                parts: parts_of(ancestor.turn, &ancestor.answer, &ancestor.marks),
+            });
         }
     }
     messages.extend(record.input.iter().cloned());
@@ -83,9 +89,20 @@ fn ancestors<'a>(state: &'a SessionState, record: &TurnRecord) -> Vec<&'a TurnRe
 const MESSAGE_BYTES: u64 = 16;
 
 fn length(messages: &[Message]) -> u64 {
-    let text =
-        |message: &Message| message.parts.iter().map(|Part::Text(text)| text.len() as u64).sum::<u64>();
+    let text = |message: &Message| message.parts.iter().map(part_length).sum::<u64>();
     messages.iter().map(|message| text(message) + MESSAGE_BYTES).sum()
+}
+
+/// A picture counts like a page of text: what it takes is known to its model alone.
+const IMAGE_BYTES: u64 = 1024;
+
+fn part_length(part: &Part) -> u64 {
+    match part {
+        Part::Text(text) | Part::Reasoning(text) => text.len() as u64,
+        Part::Call(call) => (call.name.len() + call.arguments.len()) as u64,
+        Part::Answers(_) => 0,
+        Part::Image(_) => IMAGE_BYTES,
+    }
 }
 
 fn reply_length(record: &TurnRecord) -> u64 {

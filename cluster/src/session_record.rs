@@ -1,9 +1,10 @@
 //! A turn as the events of a log tell it. [`crate::session::SessionState`] keeps one record per turn and alone changes
 //! them; prompts, views and decisions read them.
 
+use pomona_protocol::said::join_marks;
 use pomona_protocol::{
-    Cause, FinishReason, Message, ModelId, Part, Principal, Role, Sampling, SessionEventBody, TurnId,
-    TurnOrigin, Usage,
+    AnswerForm, Cause, FinishReason, Mark, Message, ModelId, Part, Principal, Role, Sampling,
+    SessionEventBody, TurnId, TurnOrigin, Usage,
 };
 use serde::{Deserialize, Serialize};
 
@@ -35,12 +36,18 @@ pub struct TurnRecord {
     pub(crate) system_at: Option<u32>,
     /// How tokens are chosen, seed included.
     pub sampling: Sampling,
+    /// What form the answer must have.
+    #[serde(default)]
+    pub form: AnswerForm,
     /// Tokens of the prompt and how many of them were cached, once an engine took it.
     #[serde(default)]
     pub started: Option<(u32, u32)>,
     /// What was answered so far.
     #[serde(default)]
     pub answer: String,
+    /// What of it is not plain text.
+    #[serde(default)]
+    pub marks: Vec<Mark>,
     /// Tokens of the answer so far.
     #[serde(default)]
     pub tokens: u32,
@@ -83,7 +90,7 @@ impl TurnRecord {
     /// What was used by a turn that ends here without saying so itself.
     pub(crate) fn usage_so_far(&self) -> Usage {
         let (prompt_tokens, cached_tokens) = self.started.unwrap_or_default();
-        Usage { prompt_tokens, cached_tokens, completion_tokens: self.tokens }
+        Usage { prompt_tokens, cached_tokens, completion_tokens: self.tokens, ..Usage::default() }
     }
 
     /// The event that ends it because somebody wanted that.
@@ -92,16 +99,26 @@ impl TurnRecord {
             turn: self.turn,
             reason: FinishReason::Cancelled,
             text: String::new(),
+            marks: Vec::new(),
             usage: self.usage_so_far(),
+            stop: None,
         }
     }
 
-    pub(crate) fn take_tokens(&mut self, ids: &[u32], text: &str, ends: &[u32]) {
+    pub(crate) fn take_tokens(&mut self, ids: &[u32], text: &str, marks: &[Mark], ends: &[u32]) {
         let base = self.answer.len() as u32;
         self.ids.extend_from_slice(ids);
         self.ends.extend(ends.iter().map(|end| base + end));
-        self.answer.push_str(text);
+        self.take_text(text, marks);
         self.tokens = self.ids.len() as u32;
+    }
+
+    /// Text behind what is there.
+    pub(crate) fn take_text(&mut self, text: &str, marks: &[Mark]) {
+        if !self.marks.is_empty() || !marks.is_empty() {
+            join_marks(&mut self.marks, self.answer.len() as u32, marks);
+        }
+        self.answer.push_str(text);
     }
 
     pub(crate) fn take_end(&mut self, end: Result<FinishReason, Cause>, at_ms: u64, seq: u64) {
@@ -117,7 +134,7 @@ impl TurnRecord {
 pub(crate) fn text_of(messages: &[Message]) -> String {
     let mut text = String::new();
     for message in messages {
-        for Part::Text(part) in &message.parts {
+        for part in message.parts.iter().filter_map(Part::as_text) {
             if !text.is_empty() {
                 text.push('\n');
             }
@@ -133,7 +150,7 @@ const MADE_TITLE_CHARS_MAX: usize = 60;
 /// The title that the first turn gives to its session; empty when nobody says a word in it.
 pub(crate) fn title_of(messages: &[Message]) -> String {
     let said = messages.iter().filter(|message| message.role == Role::User);
-    let mut lines = said.flat_map(|message| &message.parts).flat_map(|Part::Text(text)| text.lines());
+    let mut lines = said.flat_map(|message| &message.parts).filter_map(Part::as_text).flat_map(str::lines);
     let line = lines.find_map(|line| Some(line.trim()).filter(|line| !line.is_empty())).unwrap_or_default();
     let plain = |character: char| if character.is_control() { ' ' } else { character };
     let head: Vec<char> = line.chars().map(plain).take(MADE_TITLE_CHARS_MAX + 1).collect();

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pomona_protocol::said::check_marks;
 use pomona_protocol::{
     ContextPolicy, ModelId, Permission, Principal, Sampling, SessionChange, SessionEvent, SessionEventBody,
     SessionId, SessionSettings, TurnId, Usage,
@@ -115,7 +116,7 @@ impl SessionState {
             SessionEventBody::Started { turn, prompt_tokens, cached_tokens } => {
                 self.open_mut(*turn)?.started = Some((*prompt_tokens, *cached_tokens));
             }
-            SessionEventBody::Tokens { turn, first, ids, text, ends } => {
+            SessionEventBody::Tokens { turn, first, ids, text, marks, ends } => {
                 let record = self.open_mut(*turn)?;
                 let reaches = ends.last().is_some_and(|end| *end as usize <= text.len());
                 if *first != record.tokens || ends.len() != ids.len() || !reaches {
@@ -124,12 +125,14 @@ impl SessionState {
                         record.tokens
                     ));
                 }
-                record.take_tokens(ids, text, ends);
+                check_marks(text, marks).map_err(|wrong| format!("event {seq}: {wrong}"))?;
+                record.take_tokens(ids, text, marks, ends);
             }
             SessionEventBody::CancelAsked { turn, by } => self.open_mut(*turn)?.cancelled_by = Some(*by),
-            SessionEventBody::Finished { turn, reason, text, usage } => {
+            SessionEventBody::Finished { turn, reason, text, marks, usage, stop: _ } => {
                 let record = self.open_mut(*turn)?;
-                record.answer.push_str(text);
+                check_marks(text, marks).map_err(|wrong| format!("event {seq}: {wrong}"))?;
+                record.take_text(text, marks);
                 record.usage = *usage;
                 record.take_end(Ok(*reason), at_ms, seq);
             }
@@ -229,6 +232,7 @@ impl SessionState {
             model,
             system,
             sampling,
+            form,
             note: _,
         } = body
         else {
@@ -256,8 +260,10 @@ impl SessionState {
             system: system.clone(),
             system_at,
             sampling: sampling.clone(),
+            form: form.clone(),
             started: None,
             answer: String::new(),
+            marks: Vec::new(),
             tokens: 0,
             ids: Vec::new(),
             ends: Vec::new(),

@@ -199,6 +199,7 @@ fn a_session_holds_as_many_turns_as_its_limits_say() {
     let turn = ImportedTurn {
         input: ask("hi").input,
         answer: "ok".into(),
+        marks: Vec::new(),
         model: "m".into(),
         usage: Usage::default(),
     };

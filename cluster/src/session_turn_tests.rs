@@ -11,11 +11,25 @@ use super::*;
 const STARTED: TurnEvent = TurnEvent::Started { prompt_tokens: 9, cached_tokens: 4 };
 
 fn logged(turn: TurnId, first: u32, ids: &[u32], text: &str, ends: &[u32]) -> SessionEventBody {
-    SessionEventBody::Tokens { turn, first, ids: ids.to_vec(), text: text.to_owned(), ends: ends.to_vec() }
+    SessionEventBody::Tokens {
+        turn,
+        first,
+        ids: ids.to_vec(),
+        text: text.to_owned(),
+        ends: ends.to_vec(),
+        marks: Vec::new(),
+    }
 }
 
 fn cancelled_with(turn: TurnId, usage: Usage) -> SessionEventBody {
-    SessionEventBody::Finished { turn, reason: FinishReason::Cancelled, text: String::new(), usage }
+    SessionEventBody::Finished {
+        turn,
+        reason: FinishReason::Cancelled,
+        text: String::new(),
+        usage,
+        marks: Vec::new(),
+        stop: None,
+    }
 }
 
 fn failed(cause: Cause) -> Vec<TurnEvent> {
@@ -38,7 +52,14 @@ fn an_answer_is_logged_token_by_token() {
         SessionEventBody::Started { turn, prompt_tokens: 9, cached_tokens: 4 },
         logged(turn, 0, &[7, 8, 9, 10, 11], "abcü", &[0, 0, 3, 3, 5]),
         logged(turn, 5, &[12], "!", &[1]),
-        SessionEventBody::Finished { turn, reason: FinishReason::Stop, text: "?".into(), usage },
+        SessionEventBody::Finished {
+            turn,
+            reason: FinishReason::Stop,
+            text: "?".into(),
+            usage,
+            marks: Vec::new(),
+            stop: None,
+        },
     ];
     assert_eq!(bench.bodies()[base..], expected);
     let view = bench.session.view(1).unwrap();
@@ -176,7 +197,14 @@ fn a_running_turn_ends_itself_when_it_is_cancelled() {
     assert_eq!(again, Ok(SessionReply::Done { seq: head }), "asked once");
     assert!(bench.last.is_empty() || !bench.last.contains(&Effect::Cancel { run: 2 }));
     let usage = Usage { completion_tokens: 1, ..Usage::default() };
-    let end = TurnEvent::Finished { reason: FinishReason::Cancelled, text: String::new(), usage };
+    let end = TurnEvent::Finished {
+        reason: FinishReason::Cancelled,
+        text: String::new(),
+        usage,
+        marks: Vec::new(),
+        stop: None,
+        embedding: Vec::new(),
+    };
     bench.says(vec![tokens(0, &[7], "a"), end]);
     bench.write();
     let view = bench.session.view(1).unwrap();
@@ -194,7 +222,7 @@ fn a_cancelled_turn_does_not_start_again_after_a_restart() {
     bench.write();
     bench.done(WRITER, SessionCommand::Cancel { turn: None }).unwrap();
     bench.crash();
-    let usage = Usage { prompt_tokens: 9, cached_tokens: 4, completion_tokens: 1 };
+    let usage = Usage { prompt_tokens: 9, cached_tokens: 4, completion_tokens: 1, ..Usage::default() };
     assert_eq!(bench.batches[0].events[0].body, cancelled_with(turn, usage));
     assert_eq!(bench.starts.iter().map(|(_, request)| request.turn).collect::<Vec<_>>(), [next]);
     assert_eq!(said(&bench.starts[0].1), "u:one a:a u:two");

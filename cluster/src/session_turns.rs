@@ -1,6 +1,9 @@
 //! The running turn of a session: starting it, logging what it says, and going on to the next.
 
-use pomona_protocol::{Cause, ContextPolicy, SessionEvent, SessionEventBody, SessionLive, TurnEvent, TurnId};
+use pomona_protocol::said::marks_from;
+use pomona_protocol::{
+    Cause, ContextPolicy, Mark, SessionEvent, SessionEventBody, SessionLive, TurnEvent, TurnId,
+};
 
 use crate::session::{Effect, Phase, Session};
 use crate::session_prompt;
@@ -117,16 +120,18 @@ impl Session {
                         heard.bodies.push(SessionEventBody::Started { turn, prompt_tokens, cached_tokens });
                     }
                 }
-                TurnEvent::Tokens { first, ids, text, .. } => match answer.take(first, ids, text) {
-                    Ok(Some(tokens)) => push_tokens(&mut heard.bodies, tokens),
-                    Ok(None) => {}
-                    Err(cause) => {
-                        heard.bodies.push(SessionEventBody::Failed { turn, cause });
-                        heard.outcome = Outcome::Broken;
+                TurnEvent::Tokens { first, ids, text, marks, .. } => {
+                    match answer.take(first, ids, text, marks) {
+                        Ok(Some(tokens)) => push_tokens(&mut heard.bodies, tokens),
+                        Ok(None) => {}
+                        Err(cause) => {
+                            heard.bodies.push(SessionEventBody::Failed { turn, cause });
+                            heard.outcome = Outcome::Broken;
+                        }
                     }
-                },
-                TurnEvent::Finished { reason, text, usage } => {
-                    heard.bodies.push(SessionEventBody::Finished { turn, reason, text, usage });
+                }
+                TurnEvent::Finished { reason, text, marks, usage, stop, embedding: _ } => {
+                    heard.bodies.push(SessionEventBody::Finished { turn, reason, text, marks, usage, stop });
                     heard.outcome = Outcome::Ended;
                 }
                 TurnEvent::Failed { cause: Cause::ShuttingDown } => heard.outcome = Outcome::Interrupted,
@@ -190,7 +195,13 @@ impl<'a> Answer<'a> {
 
     /// The tokens that are new among these, `None` when all are known. What is certain only with several tokens is
     /// said to come with the last of them.
-    fn take(&mut self, first: u32, ids: Vec<u32>, text: String) -> Result<Option<SessionEventBody>, Cause> {
+    fn take(
+        &mut self,
+        first: u32,
+        ids: Vec<u32>,
+        text: String,
+        marks: Vec<Mark>,
+    ) -> Result<Option<SessionEventBody>, Cause> {
         let known = self.known();
         let again = known.checked_sub(first as usize).ok_or_else(|| self.broken(first, ids.len()))?;
         if ids.is_empty() || u32::try_from(known + ids.len()).is_err() {
@@ -206,6 +217,7 @@ impl<'a> Answer<'a> {
         }
         let said = self.text_behind(first as usize);
         let text = text.strip_prefix(&said).ok_or_else(|| self.broken(first, ids.len()))?.to_owned();
+        let marks = marks_from(&marks, said.len() as u32);
         let ids = ids[again..].to_vec();
         let mut ends = vec![0; ids.len()];
         if let Some(last) = ends.last_mut() {
@@ -215,7 +227,14 @@ impl<'a> Answer<'a> {
         let base = self.new_text.len() as u32;
         self.new_ends.extend(ends.iter().map(|end| base + end));
         self.new_text.push_str(&text);
-        Ok(Some(SessionEventBody::Tokens { turn: self.record.turn, first: known as u32, ids, text, ends }))
+        Ok(Some(SessionEventBody::Tokens {
+            turn: self.record.turn,
+            first: known as u32,
+            ids,
+            text,
+            marks,
+            ends,
+        }))
     }
 
     fn id(&self, at: usize) -> Option<u32> {

@@ -23,6 +23,7 @@ impl SessionState {
             model: record.model.clone(),
             input: record.input.clone(),
             answer: record.answer.clone(),
+            marks: record.marks.clone(),
             tokens: record.tokens,
             usage: record.usage,
             cancelled_by: record.cancelled_by,

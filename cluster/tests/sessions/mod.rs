@@ -153,9 +153,25 @@ impl World {
 
     fn answer_turn(&mut self) {
         let Some(run) = self.run.take() else { return };
-        let tokens = TurnEvent::Tokens { first: 0, ids: vec![1, 2], text: "ab".into(), logprobs: Vec::new() };
+        let tokens = TurnEvent::Tokens {
+            first: 0,
+            ids: vec![1, 2],
+            text: "ab".into(),
+            logprobs: Vec::new(),
+            marks: Vec::new(),
+        };
         let (reason, usage) = (FinishReason::Stop, Usage::default());
-        let events = vec![tokens, TurnEvent::Finished { reason, text: String::new(), usage }];
+        let events = vec![
+            tokens,
+            TurnEvent::Finished {
+                reason,
+                text: String::new(),
+                usage,
+                marks: Vec::new(),
+                stop: None,
+                embedding: Vec::new(),
+            },
+        ];
         self.handle(Input::Turn { run, events });
     }
 

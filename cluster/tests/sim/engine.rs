@@ -366,10 +366,17 @@ impl World {
 
 fn token(turn: usize, index: u32) -> TurnEvent {
     let ids = vec![answer(turn, index)];
-    TurnEvent::Tokens { first: index, ids, text: String::new(), logprobs: Vec::new() }
+    TurnEvent::Tokens { first: index, ids, text: String::new(), marks: Vec::new(), logprobs: Vec::new() }
 }
 
 fn finished(tokens: u32, prompt_tokens: u32) -> TurnEvent {
-    let usage = Usage { prompt_tokens, cached_tokens: 0, completion_tokens: tokens };
-    TurnEvent::Finished { reason: FinishReason::Length, text: String::new(), usage }
+    let usage = Usage { prompt_tokens, cached_tokens: 0, completion_tokens: tokens, ..Usage::default() };
+    TurnEvent::Finished {
+        reason: FinishReason::Length,
+        text: String::new(),
+        usage,
+        marks: Vec::new(),
+        stop: None,
+        embedding: Vec::new(),
+    }
 }

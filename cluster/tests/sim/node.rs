@@ -117,6 +117,7 @@ impl Node {
             card: None,
             memory_bytes: replica.memory,
             is_pinned: false,
+            idle_ms: 0,
             restarts: 0,
             engine_pid: None,
             error: None,
@@ -136,6 +137,7 @@ impl Node {
             model: model_id(model),
             memory_bytes: *memory,
             digest: String::new(),
+            card: None,
         });
         NodeReport {
             node: self.id.clone(),
