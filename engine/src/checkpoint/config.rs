@@ -1,16 +1,20 @@
-//! What `config.json` says of a decoder, typed and within sane ranges.
+//! What `config.json` says of a decoder, typed and within sane ranges: the description that backends interpret.
 //!
-//! Built by [`Checkpoint::open`](super::Checkpoint::open); read by the backend and by `inventory.rs`. The limits here
-//! are what makes later arithmetic on sizes safe.
-
-use serde_json::Value;
+//! Built by [`Checkpoint::open`](super::Checkpoint::open) through the file of the model's family; read by every
+//! backend and by `inventory.rs`. No backend asks for the family: whatever makes one differ from another is data
+//! here. The limits are what makes later arithmetic on sizes safe.
 
 use super::LoadError;
-use super::family::{AttentionBias, FAMILIES, Family, FamilyTraits, WindowRule};
+use super::family::{self, Family};
+use super::inventory::Naming;
 use super::json::Object;
 use super::rotary::RotaryConfig;
 
-/// The common decoder: blocks of attention and gated feed-forward, each behind an RMS norm.
+/// A decoder: blocks of attention and gated feed-forward, each behind an RMS norm.
+///
+/// With `norm` the RMS norm of [`norm_epsilon`](Self::norm_epsilon) and [`norm_offset`](Self::norm_offset), a block
+/// computes `x += after(attention(before(x)))`, then `x += after(feed_forward(before(x)))`, where `after` is a norm
+/// if [`norms_after`](Self::norms_after) is set, and nothing else.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DecoderConfig {
     /// Family of the model.
@@ -21,38 +25,118 @@ pub struct DecoderConfig {
     pub context_tokens: usize,
     /// Width of the residual stream, 1 to 2^17.
     pub hidden: usize,
-    /// Width inside the feed-forward part, 1 to 2^20.
-    pub intermediate: usize,
-    /// Blocks, 1 to 1024; one window for each, where none means all earlier positions are seen.
-    pub windows: Vec<Option<usize>>,
+    /// Multiplies embeddings where they enter the residual stream (not where they are the head); mostly 1.
+    pub embedding_scale: f32,
+    /// Blocks, 1 to 1024.
+    pub layers: Vec<LayerConfig>,
+    /// Kinds of positions; each layer names one.
+    pub rotary: Vec<RotaryConfig>,
     /// Heads of queries, 1 to 4096, a multiple of `kv_heads`.
     pub heads: usize,
     /// Heads of keys and values.
     pub kv_heads: usize,
     /// Width of a head, 2 to 1024, even.
     pub head_width: usize,
-    /// Added under the root of RMS norms, above 0, at most 1.
-    pub norm_epsilon: f32,
-    /// Positions.
-    pub rotary: RotaryConfig,
+    /// Multiplies scores of queries and keys.
+    pub attention_scale: f32,
+    /// Scaled scores `s` become `cap * tanh(s / cap)` before they are masked.
+    pub attention_cap: Option<f32>,
+    /// Whether each head has a learnt score that takes part in the softmax and has no value.
+    pub attention_sinks: bool,
     /// Whether q, k and v have biases.
     pub query_key_value_bias: bool,
     /// Whether the output of the attention has a bias.
     pub attention_output_bias: bool,
-    /// Whether the three matrices of the feed-forward part have biases.
-    pub feed_forward_bias: bool,
-    /// Whether each head of q and k has an RMS norm of its own.
+    /// Whether each head of q and k has an RMS norm of its own, before it is turned.
     pub query_key_norm: bool,
+    /// Added under the root of RMS norms, above 0, at most 1.
+    pub norm_epsilon: f32,
+    /// Added to the weights of all RMS norms: 0, or 1 where files hold the distance from 1.
+    pub norm_offset: f32,
+    /// Whether the outputs of attention and feed-forward are normed before they are added to the stream.
+    pub norms_after: bool,
+    /// How gate and up become the input of down, in dense layers and in experts.
+    pub activation: Activation,
     /// Whether the embedding is the head too.
     pub tied_head: bool,
+    /// Logits `l` become `cap * tanh(l / cap)`.
+    pub logit_cap: Option<f32>,
+    /// What the tensors are called.
+    pub(super) naming: &'static Naming,
+}
+
+/// What differs from block to block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerConfig {
+    /// Positions that a query sees, its own included, 1 to 2^27; none means all earlier ones.
+    pub window: Option<usize>,
+    /// Place in [`DecoderConfig::rotary`].
+    pub rotary: usize,
+    /// The feed-forward part.
+    pub feed_forward: FeedForward,
+}
+
+/// The feed-forward part of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedForward {
+    /// `down(activation(gate(x), up(x)))`.
+    Dense(DenseConfig),
+    /// A weighted sum of such for a few experts that a router chooses for each token.
+    Experts(ExpertsConfig),
+}
+
+/// A feed-forward part that every token goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DenseConfig {
+    /// Width between up and down, 1 to 2^20.
+    pub intermediate: usize,
+    /// Whether the three matrices have biases.
+    pub bias: bool,
+}
+
+/// A mixture of experts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpertsConfig {
+    /// Experts, 1 to 1024.
+    pub experts: usize,
+    /// Experts for each token, 1 to 64: those with the highest logits of the router, the lower number of equals.
+    pub chosen: usize,
+    /// Width between up and down of one expert, 1 to 2^20.
+    pub intermediate: usize,
+    /// How logits of the router become weights of experts.
+    pub weighting: ExpertWeighting,
+    /// Whether the router has a bias.
+    pub router_bias: bool,
+    /// Whether the three matrices of each expert have biases.
+    pub bias: bool,
+}
+
+/// How logits of a router become weights of the chosen experts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpertWeighting {
+    /// The softmax over all experts; the chosen ones sum to less than 1.
+    SoftmaxOfAll,
+    /// The softmax over the chosen experts, which is that over all divided by the sum of the chosen ones.
+    SoftmaxOfChosen,
+}
+
+/// How gate `g` and up `u` become one number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// `silu(g) * u`, with `silu(g) = g / (1 + e^-g)`.
+    Silu,
+    /// `gelu(g) * u`, with `gelu(g) = g / 2 * (1 + tanh(sqrt(2 / pi) * (g + 0.044715 g^3)))`.
+    GeluTanh,
+    /// `g' / (1 + e^(-alpha g')) * (u' + 1)`, with `g' = min(g, limit)` and `u'` within `-limit..=limit`.
+    ClampedSwiglu {
+        /// 0.001 to 1000.
+        alpha: f32,
+        /// 0.001 to 1e6.
+        limit: f32,
+    },
 }
 
 impl DecoderConfig {
-    /// Blocks.
-    pub fn layers(&self) -> usize {
-        self.windows.len()
-    }
-
     /// Width of all query heads together.
     pub fn query_width(&self) -> usize {
         self.heads * self.head_width
@@ -63,102 +147,19 @@ impl DecoderConfig {
         self.kv_heads * self.head_width
     }
 
-    pub(super) fn from_json(json: &Object) -> Result<DecoderConfig, LoadError> {
-        let family = family(json)?;
-        let needed = |key: &str, limit: usize| json.count(key, 1..=limit)?.ok_or_else(|| json.missing(key));
-        let hidden = needed("hidden_size", 1 << 17)?;
-        let heads = needed("num_attention_heads", 4096)?;
-        let kv_heads = json.count("num_key_value_heads", 1..=heads)?.unwrap_or(heads);
-        if !heads.is_multiple_of(kv_heads) {
-            let expected = format!("a divisor of num_attention_heads ({heads})");
-            return Err(json.bad("num_key_value_heads", kv_heads, expected));
+    /// Reads the whole file; the family's own file knows its keys.
+    pub(crate) fn from_json(json: &Object) -> Result<DecoderConfig, LoadError> {
+        let model_type = json.text("model_type")?.ok_or_else(|| json.missing("model_type"))?;
+        (family::find(model_type)?.read)(json)
+    }
+}
+
+impl FeedForward {
+    /// Width between up and down, of one expert if there are several.
+    pub fn intermediate(&self) -> usize {
+        match self {
+            FeedForward::Dense(dense) => dense.intermediate,
+            FeedForward::Experts(experts) => experts.intermediate,
         }
-        let attention_bias = json.flag("attention_bias")?.unwrap_or(false);
-        let mlp_bias = json.flag("mlp_bias")?.unwrap_or(false);
-        check_activation(json)?;
-        Ok(DecoderConfig {
-            family: family.family,
-            vocabulary: needed("vocab_size", 1 << 24)?,
-            context_tokens: needed("max_position_embeddings", 1 << 27)?,
-            hidden,
-            intermediate: needed("intermediate_size", 1 << 20)?,
-            windows: windows(json, family.window, needed("num_hidden_layers", 1024)?)?,
-            heads,
-            kv_heads,
-            head_width: head_width(json, family, hidden, heads)?,
-            norm_epsilon: json.number("rms_norm_eps", 1e-20..=1.0)?.unwrap_or(1e-6) as f32,
-            rotary: RotaryConfig::from_json(json)?,
-            query_key_value_bias: match family.attention_bias {
-                AttentionBias::None => false,
-                AttentionBias::QueryKeyValue => true,
-                AttentionBias::Configured => attention_bias,
-            },
-            attention_output_bias: family.attention_bias == AttentionBias::Configured && attention_bias,
-            feed_forward_bias: family.feed_forward_bias && mlp_bias,
-            query_key_norm: family.query_key_norm,
-            tied_head: json.flag("tie_word_embeddings")?.unwrap_or(false),
-        })
-    }
-}
-
-fn family(json: &Object) -> Result<&'static FamilyTraits, LoadError> {
-    let found = json.text("model_type")?.ok_or_else(|| json.missing("model_type"))?;
-    FAMILIES.iter().find(|traits| traits.model_type == found).ok_or_else(|| LoadError::UnknownFamily {
-        found: found.to_owned(),
-        known: FAMILIES.iter().map(|traits| traits.model_type).collect(),
-    })
-}
-
-fn head_width(json: &Object, family: &FamilyTraits, hidden: usize, heads: usize) -> Result<usize, LoadError> {
-    let width = match (json.count("head_dim", 2..=1024)?, family.head_width) {
-        (Some(width), _) | (None, Some(width)) => width,
-        (None, None) if hidden.is_multiple_of(heads) => hidden / heads,
-        (None, None) => {
-            return Err(json.bad(
-                "num_attention_heads",
-                heads,
-                format!("a divisor of hidden_size ({hidden})"),
-            ));
-        }
-    };
-    if !width.is_multiple_of(2) || !(2..=1024).contains(&width) {
-        return Err(json.bad("head_dim", width, "an even number from 2 to 1024"));
-    }
-    Ok(width)
-}
-
-fn check_activation(json: &Object) -> Result<(), LoadError> {
-    match json.text("hidden_act")? {
-        None | Some("silu" | "swish") => Ok(()),
-        Some(other) => Err(json.bad("hidden_act", other, "silu")),
-    }
-}
-
-/// The window of each layer.
-fn windows(json: &Object, rule: WindowRule, layers: usize) -> Result<Vec<Option<usize>>, LoadError> {
-    let enabled = match rule {
-        WindowRule::None => false,
-        WindowRule::AllLayers => true,
-        WindowRule::UpperLayers => json.flag("use_sliding_window")?.unwrap_or(false),
-    };
-    let window = if enabled { json.count("sliding_window", 1..=1 << 27)? } else { None };
-    if window.is_none() || rule == WindowRule::AllLayers {
-        return Ok(vec![window; layers]);
-    }
-    if let Some(value) = json.value("layer_types") {
-        let kinds = value.as_array().filter(|kinds| kinds.len() == layers);
-        let kinds =
-            kinds.ok_or_else(|| json.bad("layer_types", value, format!("a list of {layers} names")))?;
-        return kinds.iter().map(|kind| window_of_kind(json, kind, window)).collect();
-    }
-    let first = json.count("max_window_layers", 0..=1 << 20)?.unwrap_or(layers);
-    Ok((0..layers).map(|layer| window.filter(|_| layer >= first)).collect())
-}
-
-fn window_of_kind(json: &Object, kind: &Value, window: Option<usize>) -> Result<Option<usize>, LoadError> {
-    match kind.as_str() {
-        Some("full_attention") => Ok(None),
-        Some("sliding_attention") => Ok(window),
-        _ => Err(json.bad("layer_types", kind, "full_attention or sliding_attention")),
     }
 }

@@ -97,7 +97,7 @@ pub enum LoadError {
         expected: Vec<u64>,
     },
     /// A tensor has a type that is not supported.
-    #[error("{}: tensor `{tensor}` has type {found}, expected F32, F16 or BF16", file.display())]
+    #[error("{}: tensor `{tensor}` has type {found}, expected {expected}", file.display())]
     TensorType {
         /// The file.
         file: PathBuf,
@@ -105,6 +105,16 @@ pub enum LoadError {
         tensor: String,
         /// Its type, as the file writes it.
         found: String,
+        /// What could be used.
+        expected: &'static str,
+    },
+    /// A GGUF file is none, or says what makes no sense or is not supported.
+    #[error("{}: {error}", file.display())]
+    Gguf {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        error: crate::gguf::GgufError,
     },
     /// The index names a file that is not beside it.
     #[error("{}: weight file `{found}` is no plain name of a file in the same folder", file.display())]
@@ -128,6 +138,12 @@ pub enum LoadError {
         workspace_bytes: u64,
         /// Bytes that there are.
         memory_bytes: u64,
+    },
+    /// The library that computes refused something.
+    #[error("{message}")]
+    Backend {
+        /// What was tried, and what it said.
+        message: String,
     },
     /// An option of the backend makes no sense.
     #[error("{option} is {found}, expected {expected}")]

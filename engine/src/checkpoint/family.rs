@@ -1,6 +1,24 @@
-//! The families of models that can be served, as data: what each adds to the common decoder.
+//! The families of models that can be served: for each a file that turns its `config.json` into a [`DecoderConfig`].
 //!
-//! A new family that differs by these properties alone is a new row of [`FAMILIES`]. Read by `config.rs`.
+//! Most files start from the plain decoder of `common.rs` and change what is different. A new family is a new file
+//! and a new row of [`FAMILIES`]; backends see nothing of it unless it needs a computation that no other has.
+
+mod common;
+mod gemma2;
+mod gemma3;
+mod gpt_oss;
+mod llama;
+mod mistral;
+mod phi3;
+mod qwen2;
+mod qwen3;
+mod qwen3_moe;
+#[cfg(test)]
+mod tests;
+
+use super::LoadError;
+use super::config::DecoderConfig;
+use super::json::Object;
 
 /// A family of decoders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,93 +31,58 @@ pub enum Family {
     Qwen2,
     /// Qwen 3: norms on q and k.
     Qwen3,
+    /// Qwen 3 with a mixture of experts.
+    Qwen3Moe,
+    /// Gemma 2: norms on both sides, soft caps, a window in every second layer.
+    Gemma2,
+    /// Gemma 3, its text part: norms on q and k too, five layers with a window for each without.
+    Gemma3,
+    /// Phi 3, 3.5 and 4: matrices stored as one, partial and long rotary.
+    Phi3,
+    /// gpt-oss: a mixture of experts with biases, attention sinks, a window in every second layer.
+    GptOss,
 }
 
-/// Where the biases of the attention come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AttentionBias {
-    /// None has one.
-    None,
-    /// q, k and v always have one, the output none.
-    QueryKeyValue,
-    /// All four have one if `attention_bias` says so.
-    Configured,
-}
-
-/// Which layers look at a window of positions only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WindowRule {
-    /// No layer.
-    None,
-    /// All layers if `sliding_window` is set.
-    AllLayers,
-    /// If `use_sliding_window` is set, the layers named by `layer_types`, or those from `max_window_layers` on.
-    UpperLayers,
-}
-
-/// What a family adds to the common decoder.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FamilyTraits {
-    pub(super) family: Family,
-    pub(super) model_type: &'static str,
-    pub(super) attention_bias: AttentionBias,
-    /// Whether the feed-forward part has biases if `mlp_bias` says so.
-    pub(super) feed_forward_bias: bool,
-    /// Whether each head of q and k is normalised before rotation.
-    pub(super) query_key_norm: bool,
-    pub(super) window: WindowRule,
-    /// Width of a head if `head_dim` is missing; none means hidden size by heads.
-    pub(super) head_width: Option<usize>,
+/// A family, what its models call themselves, and how their `config.json` is read.
+pub(super) struct FamilyEntry {
+    family: Family,
+    /// Values of `model_type`, the usual one first.
+    model_types: &'static [&'static str],
+    pub(super) read: fn(&Object) -> Result<DecoderConfig, LoadError>,
 }
 
 /// All families.
-pub(super) const FAMILIES: [FamilyTraits; 4] = [
-    FamilyTraits {
-        family: Family::Llama,
-        model_type: "llama",
-        attention_bias: AttentionBias::Configured,
-        feed_forward_bias: true,
-        query_key_norm: false,
-        window: WindowRule::None,
-        head_width: None,
-    },
-    FamilyTraits {
-        family: Family::Mistral,
-        model_type: "mistral",
-        attention_bias: AttentionBias::None,
-        feed_forward_bias: false,
-        query_key_norm: false,
-        window: WindowRule::AllLayers,
-        head_width: None,
-    },
-    FamilyTraits {
-        family: Family::Qwen2,
-        model_type: "qwen2",
-        attention_bias: AttentionBias::QueryKeyValue,
-        feed_forward_bias: false,
-        query_key_norm: false,
-        window: WindowRule::UpperLayers,
-        head_width: None,
-    },
-    FamilyTraits {
-        family: Family::Qwen3,
-        model_type: "qwen3",
-        attention_bias: AttentionBias::Configured,
-        feed_forward_bias: false,
-        query_key_norm: true,
-        window: WindowRule::UpperLayers,
-        head_width: Some(128),
-    },
+const FAMILIES: [FamilyEntry; 9] = [
+    llama::ENTRY,
+    mistral::ENTRY,
+    qwen2::ENTRY,
+    qwen3::ENTRY,
+    qwen3_moe::ENTRY,
+    gemma2::ENTRY,
+    gemma3::ENTRY,
+    phi3::ENTRY,
+    gpt_oss::ENTRY,
 ];
 
-impl Family {
-    /// Its `model_type` in `config.json`.
-    pub fn model_type(self) -> &'static str {
-        match self {
-            Family::Llama => "llama",
-            Family::Mistral => "mistral",
-            Family::Qwen2 => "qwen2",
-            Family::Qwen3 => "qwen3",
+/// The family that a `model_type` belongs to.
+pub(super) fn find(model_type: &str) -> Result<&'static FamilyEntry, LoadError> {
+    FAMILIES.iter().find(|entry| entry.model_types.contains(&model_type)).ok_or_else(|| {
+        LoadError::UnknownFamily {
+            found: model_type.to_owned(),
+            known: Family::known_model_types().collect(),
         }
+    })
+}
+
+impl Family {
+    /// Every `model_type` that can be served.
+    pub fn known_model_types() -> impl Iterator<Item = &'static str> {
+        FAMILIES.iter().flat_map(|entry| entry.model_types).copied()
+    }
+
+    /// Its usual `model_type` in `config.json`.
+    pub fn model_type(self) -> &'static str {
+        let entry = FAMILIES.iter().find(|entry| entry.family == self);
+        entry.expect("invariant: every family has an entry").model_types[0]
     }
 }

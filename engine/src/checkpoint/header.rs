@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::LoadError;
+use super::tensor::Dtype;
 
 /// Longest header that is read, the same limit as the reference implementation has.
 const HEADER_BYTES_MAX: u64 = 100_000_000;
@@ -17,36 +18,6 @@ const HEADER_BYTES_MAX: u64 = 100_000_000;
 const LENGTH_BYTES: usize = 8;
 /// More dimensions than any weight has.
 const DIMENSIONS_MAX: usize = 8;
-
-/// Type of a tensor's numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dtype {
-    /// Single precision.
-    F32,
-    /// Half precision.
-    F16,
-    /// The upper half of single precision.
-    Bf16,
-}
-
-impl Dtype {
-    /// Bytes of one number.
-    pub fn bytes(self) -> usize {
-        match self {
-            Dtype::F32 => 4,
-            Dtype::F16 | Dtype::Bf16 => 2,
-        }
-    }
-
-    /// How people write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Dtype::F32 => "f32",
-            Dtype::F16 => "f16",
-            Dtype::Bf16 => "bf16",
-        }
-    }
-}
 
 /// One tensor of a file. The type is none when it is one that we cannot use.
 #[derive(Debug)]

@@ -16,8 +16,8 @@ use super::LoadError;
 const JSON_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A parsed file: an object, and the name for messages.
-#[derive(Debug)]
-pub(super) struct Object {
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
     file: &'static str,
     pub(super) map: Map<String, Value>,
 }
@@ -41,8 +41,13 @@ pub(super) fn read_optional(path: &Path) -> Result<Option<Object>, LoadError> {
     if text.len() as u64 > JSON_BYTES_MAX {
         return Err(unreadable(format!("longer than {JSON_BYTES_MAX} bytes")));
     }
-    match serde_json::from_slice(&text) {
-        Ok(Value::Object(map)) => Ok(Some(Object { file: file_label(path), map })),
+    parse(path, &text).map(Some)
+}
+
+/// Parses what a file holds.
+pub(super) fn parse(path: &Path, text: &[u8]) -> Result<Object, LoadError> {
+    match serde_json::from_slice(text) {
+        Ok(Value::Object(map)) => Ok(Object { file: file_label(path), map }),
         Ok(_) => Err(LoadError::Json { file: path.to_owned(), message: "expected an object".to_owned() }),
         Err(error) => Err(LoadError::Json { file: path.to_owned(), message: error.to_string() }),
     }
@@ -57,6 +62,18 @@ fn file_label(path: &Path) -> &'static str {
 }
 
 impl Object {
+    /// What another file says, in the keys of `config.json`.
+    pub(super) fn of_metadata(map: Map<String, Value>) -> Object {
+        Object { file: "metadata, as config.json has it", map }
+    }
+
+    /// A `config.json` that is no file.
+    #[cfg(test)]
+    pub(super) fn of_config(value: Value) -> Object {
+        let Value::Object(map) = value else { panic!("an object") };
+        Object { file: "config.json", map }
+    }
+
     /// The object under a key; none if the key is missing or null.
     pub(super) fn object(&self, key: &str) -> Result<Option<Object>, LoadError> {
         match self.value(key) {
@@ -88,6 +105,46 @@ impl Object {
             Some(number) => Ok(Some(number)),
             None => Err(self.bad(key, value, format!("{:e} to {:e}", range.start(), range.end()))),
         }
+    }
+
+    /// A list of so many numbers, each within the range.
+    pub(super) fn numbers(
+        &self,
+        key: &str,
+        count: usize,
+        range: RangeInclusive<f64>,
+    ) -> Result<Option<Vec<f64>>, LoadError> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let number = |value: &Value| value.as_f64().filter(|number| range.contains(number));
+        let numbers = value.as_array().filter(|values| values.len() == count);
+        let numbers = numbers.and_then(|values| values.iter().map(number).collect::<Option<Vec<_>>>());
+        let expected = || format!("a list of {count} numbers from {:e} to {:e}", range.start(), range.end());
+        numbers.map(Some).ok_or_else(|| self.bad(key, value, expected()))
+    }
+
+    /// The same, with values for keys that are missing or null.
+    pub(super) fn with_defaults<const N: usize>(&self, defaults: [(&str, Value); N]) -> Object {
+        let mut map = self.map.clone();
+        for (key, value) in defaults {
+            if self.value(key).is_none() {
+                map.insert(key.to_owned(), value);
+            }
+        }
+        Object { file: self.file, map }
+    }
+
+    /// The same with another value for a key.
+    pub(super) fn with(&self, key: &str, value: Value) -> Object {
+        let mut changed = self.clone();
+        changed.map.insert(key.to_owned(), value);
+        changed
+    }
+
+    /// The same without a key.
+    pub(super) fn without(&self, key: &str) -> Object {
+        let mut changed = self.clone();
+        changed.map.remove(key);
+        changed
     }
 
     /// `true` or `false`.

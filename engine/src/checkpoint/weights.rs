@@ -10,8 +10,10 @@ use std::path::{Component, Path, PathBuf};
 
 use memmap2::Mmap;
 
-use super::header::{self, Dtype, Entry};
-use super::inventory::TensorNeed;
+use super::header::{self, Entry};
+use super::quantisation::Quantisation;
+use super::quantised::{self, Quantised};
+use super::tensor::TensorView;
 use super::{LoadError, json};
 
 const SINGLE_FILE: &str = "model.safetensors";
@@ -19,50 +21,43 @@ const INDEX_FILE: &str = "model.safetensors.index.json";
 /// More weight files than any model has; each costs a mapping.
 const FILES_MAX: usize = 10_000;
 
-/// A tensor in a mapped file.
-#[derive(Clone, Copy, Debug)]
-pub struct TensorView<'a> {
-    /// Type of its numbers.
-    pub dtype: Dtype,
-    /// Lengths, outermost first.
-    pub shape: &'a [u64],
-    /// Its numbers, little-endian, row after row; as many as the shape says.
-    pub bytes: &'a [u8],
-}
-
 /// All weight files of a folder.
 #[derive(Debug)]
 pub(super) struct WeightFiles {
     files: Vec<WeightFile>,
     /// For each tensor the number of its file.
     places: BTreeMap<String, usize>,
+    quantised: BTreeMap<String, Quantised>,
     /// Named in messages about tensors that are nowhere.
     catalogue: PathBuf,
 }
 
+/// One of them.
 #[derive(Debug)]
-struct WeightFile {
-    path: PathBuf,
-    map: Mmap,
+pub(super) struct WeightFile {
+    pub(super) path: PathBuf,
+    pub(super) map: Mmap,
     entries: BTreeMap<String, Entry>,
 }
 
 impl WeightFiles {
     /// Maps all files of the folder and reads their headers.
-    pub(super) fn open(dir: &Path) -> Result<WeightFiles, LoadError> {
+    pub(super) fn open(dir: &Path, quantisation: &Quantisation) -> Result<WeightFiles, LoadError> {
         let index_path = dir.join(INDEX_FILE);
-        match json::read_optional(&index_path)? {
+        let mut files = match json::read_optional(&index_path)? {
             Some(index) if !dir.join(SINGLE_FILE).exists() => {
-                WeightFiles::open_sharded(dir, &index_path, &index)
+                WeightFiles::open_sharded(dir, &index_path, &index)?
             }
-            _ => WeightFiles::open_single(&dir.join(SINGLE_FILE)),
-        }
+            _ => WeightFiles::open_single(&dir.join(SINGLE_FILE))?,
+        };
+        files.quantised = quantised::find(&files, quantisation)?;
+        Ok(files)
     }
 
     fn open_single(path: &Path) -> Result<WeightFiles, LoadError> {
         let file = WeightFile::open(path)?;
         let places = file.entries.keys().map(|name| (name.clone(), 0)).collect();
-        Ok(WeightFiles { files: vec![file], places, catalogue: path.to_owned() })
+        Ok(WeightFiles { files: vec![file], places, quantised: BTreeMap::new(), catalogue: path.to_owned() })
     }
 
     fn open_sharded(dir: &Path, index_path: &Path, index: &json::Object) -> Result<WeightFiles, LoadError> {
@@ -89,38 +84,70 @@ impl WeightFiles {
             };
             places.insert(tensor.clone(), number);
         }
-        Ok(WeightFiles { files, places, catalogue: index_path.to_owned() })
+        Ok(WeightFiles { files, places, quantised: BTreeMap::new(), catalogue: index_path.to_owned() })
+    }
+
+    /// Whether there is a tensor of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
     }
 
     /// A tensor of a type that we can use.
     pub(super) fn tensor(&self, name: &str) -> Result<TensorView<'_>, LoadError> {
+        if let Some(quantised) = self.quantised.get(name) {
+            return quantised.view(self);
+        }
+        let (file, entry) = self.entry(name)?;
+        let dtype = entry.dtype.ok_or_else(|| wrong_type(file, name, entry, "F32, F16 or BF16"))?;
+        Ok(TensorView::new(dtype, &entry.shape, &file.map[entry.start..entry.end]))
+    }
+
+    /// The bytes of a tensor of bytes.
+    pub(super) fn raw_bytes(&self, name: &str) -> Result<&[u8], LoadError> {
+        let (file, entry) = self.entry(name)?;
+        match entry.dtype_name.as_str() {
+            "U8" => Ok(&file.map[entry.start..entry.end]),
+            _ => Err(wrong_type(file, name, entry, "U8")),
+        }
+    }
+
+    /// Checks that a tensor is there in the shape that is needed.
+    pub(super) fn check(&self, name: &str, shape: &[usize]) -> Result<(), LoadError> {
+        let (file, entry) = self.entry(name)?;
+        let found = self.quantised.get(name).map_or(entry.shape.as_slice(), Quantised::shape);
+        let expected: Vec<u64> = shape.iter().map(|&length| length as u64).collect();
+        if found == expected {
+            return Ok(());
+        }
+        let (file, tensor) = (file.path.clone(), name.to_owned());
+        Err(LoadError::TensorShape { file, tensor, found: found.to_vec(), expected })
+    }
+
+    /// The file of a tensor, or where it was looked for.
+    pub(super) fn file_of(&self, name: &str) -> &Path {
+        self.entry(name).map_or(&self.catalogue, |(file, _)| &file.path)
+    }
+
+    /// The names of all tensors as the files have them.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().map(String::as_str)
+    }
+
+    /// The file of a tensor, and what its header says.
+    pub(super) fn entry(&self, name: &str) -> Result<(&WeightFile, &Entry), LoadError> {
         let missing =
             |file: &Path| LoadError::TensorMissing { file: file.to_owned(), tensor: name.to_owned() };
         let &number = self.places.get(name).ok_or_else(|| missing(&self.catalogue))?;
         let file = &self.files[number];
         let entry = file.entries.get(name).ok_or_else(|| missing(&file.path))?;
-        let dtype = entry.dtype.ok_or_else(|| LoadError::TensorType {
-            file: file.path.clone(),
-            tensor: name.to_owned(),
-            found: entry.dtype_name.clone(),
-        })?;
-        Ok(TensorView { dtype, shape: &entry.shape, bytes: &file.map[entry.start..entry.end] })
+        Ok((file, entry))
     }
+}
 
-    /// Checks that a tensor is there in the shape that is needed.
-    pub(super) fn check(&self, need: &TensorNeed) -> Result<(), LoadError> {
-        let found = self.tensor(&need.name)?.shape;
-        let expected: Vec<u64> = need.shape.iter().map(|&length| length as u64).collect();
-        if found == expected {
-            return Ok(());
-        }
-        Err(LoadError::TensorShape {
-            file: self.files[self.places[&need.name]].path.clone(),
-            tensor: need.name.clone(),
-            found: found.to_vec(),
-            expected,
-        })
-    }
+/// The error for a tensor of a type that does not do.
+pub(super) fn wrong_type(file: &WeightFile, name: &str, entry: &Entry, expected: &'static str) -> LoadError {
+    let (file, tensor, found) = (file.path.clone(), name.to_owned(), entry.dtype_name.clone());
+    LoadError::TensorType { file, tensor, found, expected }
 }
 
 impl WeightFile {
