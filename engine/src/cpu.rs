@@ -7,6 +7,8 @@
 mod angles;
 mod budget;
 mod decoder;
+mod encoder;
+mod hidden;
 mod kernels;
 mod kv;
 mod lanes;
@@ -14,10 +16,14 @@ mod matrix;
 mod memory;
 mod plan;
 mod pool;
+mod reading;
+mod router;
 mod step;
+mod tower;
 
-use crate::backend::{Backend, BackendError, BackendShape, SequenceStep};
+use crate::backend::{BLOCK_TOKENS, Backend, BackendError, BackendShape, BlockFormat, BlockId, SequenceStep};
 use crate::checkpoint::{Checkpoint, DecoderConfig, LoadError};
+use crate::vision::{Picture, Tower};
 use angles::Angles;
 use decoder::Decoder;
 use kernels::Kernels;
@@ -27,8 +33,14 @@ use pool::Pool;
 use step::{Pass, Workspace};
 
 pub use budget::{MemoryBudget, budget, kv_bytes_per_block};
+pub use encoder::CpuEncoder;
+pub use hidden::CpuHidden;
 pub use kernels::InstructionSet;
+pub(crate) use matrix::{matrix_bytes, widened};
+pub use tower::CpuTower;
 
+/// Names the layout of blocks and the arithmetic behind them: to be counted up when either changes.
+const BLOCK_FORMAT: &str = "cpu f32 1";
 /// Most threads that can be asked for.
 const THREADS_MAX: usize = 1024;
 
@@ -55,6 +67,7 @@ pub struct CpuBackend {
     kernels: Kernels,
     pool: Pool,
     space: Workspace,
+    eyes: Option<CpuTower>,
 }
 
 impl CpuBackend {
@@ -87,10 +100,45 @@ impl CpuBackend {
             kv: KvBlocks::new(KvLayout::new(&config), options.kv_blocks),
             pool: Pool::new(threads),
             space: Workspace::default(),
+            eyes: None,
             decoder,
             config,
             kernels,
         })
+    }
+}
+
+impl CpuBackend {
+    /// Lets it see.
+    pub fn with_eyes(self, eyes: CpuTower) -> CpuBackend {
+        CpuBackend { eyes: Some(eyes), ..self }
+    }
+
+    /// Numbers behind a token.
+    pub(crate) fn hidden_width(&self) -> usize {
+        self.config.hidden
+    }
+
+    /// Computes one step and appends the hidden state of each token.
+    pub(crate) fn step_hidden(
+        &mut self,
+        sequences: &[SequenceStep<'_>],
+        hidden: &mut Vec<f32>,
+    ) -> Result<(), BackendError> {
+        let plan = Plan::new(sequences, self.shape(), self.config.hidden, &mut self.kv, &mut self.angles)?;
+        self.pass().run_hidden(&plan, hidden);
+        Ok(())
+    }
+
+    fn pass(&mut self) -> Pass<'_> {
+        Pass {
+            config: &self.config,
+            decoder: &self.decoder,
+            kernels: &self.kernels,
+            layout: self.kv.layout(),
+            pool: &mut self.pool,
+            space: &mut self.space,
+        }
     }
 }
 
@@ -100,22 +148,36 @@ impl Backend for CpuBackend {
             vocabulary: self.config.vocabulary,
             context_tokens: self.config.context_tokens,
             kv_blocks: self.kv.count(),
+            vision: self.eyes.as_ref().map(Tower::shape),
         }
+    }
+
+    fn block_format(&self) -> Option<BlockFormat> {
+        let numbers = self.kv.layout().block_numbers;
+        let name = format!("{BLOCK_FORMAT}, {BLOCK_TOKENS} tokens, {numbers} numbers");
+        Some(BlockFormat { name, bytes: numbers * size_of::<f32>() })
+    }
+
+    fn export_block(&self, id: BlockId) -> Result<Vec<u8>, BackendError> {
+        self.kv.export(id)
+    }
+
+    fn import_block(&mut self, id: BlockId, bytes: &[u8]) -> Result<(), BackendError> {
+        self.kv.import(id, bytes)
     }
 
     fn step(&mut self, sequences: &[SequenceStep<'_>], logits: &mut Vec<f32>) -> Result<(), BackendError> {
         logits.clear();
         let shape = self.shape();
-        let plan = Plan::new(sequences, shape, &mut self.kv, &mut self.angles)?;
-        let mut pass = Pass {
-            config: &self.config,
-            decoder: &self.decoder,
-            kernels: &self.kernels,
-            layout: self.kv.layout(),
-            pool: &mut self.pool,
-            space: &mut self.space,
-        };
-        pass.run(&plan, logits);
+        let plan = Plan::new(sequences, shape, self.config.hidden, &mut self.kv, &mut self.angles)?;
+        self.pass().run(&plan, logits);
         Ok(())
+    }
+
+    fn look(&mut self, picture: &Picture) -> Result<Vec<f32>, BackendError> {
+        match &mut self.eyes {
+            Some(eyes) => eyes.look(picture),
+            None => Err(BackendError { message: "the model has no eyes".to_owned() }),
+        }
     }
 }

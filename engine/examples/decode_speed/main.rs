@@ -1,9 +1,10 @@
 //! How fast the CPU backend is: tokens per second for 1, 8 and 32 sequences, prefill, and share of the memory's
 //! bandwidth with one sequence.
 //!
-//! `cargo run --release -p pomona-engine --example decode_speed -- [--model FOLDER] [--layers N] [--threads N] [--json]`
+//! `cargo run --release -p pomona-engine --example decode_speed -- [--model FOLDER or GGUF] [--layers N] [--threads N]
+//! [--prompt TOKENS] [--steps N] [--no-bandwidth] [--json]`
 //!
-//! Without a folder it measures random weights of the shape of Qwen3-0.6B (vocabulary 32000).
+//! Without a model it measures random weights of the shape of Qwen3-0.6B (vocabulary 32000).
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
 mod bandwidth;
@@ -17,9 +18,9 @@ use pomona_engine::checkpoint::{Checkpoint, LoadError};
 use pomona_engine::cpu::{CpuBackend, CpuOptions};
 use serde_json::json;
 
-/// Tokens before decoding is measured: a short conversation.
+/// Tokens before decoding is measured, if nothing else is asked for: a short conversation.
 const PROMPT_TOKENS: usize = 128;
-/// Decoding steps per measurement; the median counts.
+/// Decoding steps per measurement, if nothing else is asked for; the median counts.
 const STEPS: usize = 24;
 /// Sequences side by side.
 const BATCHES: [usize; 3] = [1, 8, 32];
@@ -30,12 +31,16 @@ struct Arguments {
     model: Option<PathBuf>,
     layers: usize,
     threads: usize,
+    prompt: usize,
+    steps: usize,
+    bandwidth: bool,
     json: bool,
 }
 
 struct Report {
     weight_bytes: u64,
-    bandwidth_bytes_per_s: f64,
+    /// None if it was not measured.
+    bandwidth_bytes_per_s: Option<f64>,
     decode_tokens_per_s: Vec<f64>,
     prefill_tokens_per_s: f64,
 }
@@ -50,7 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             random_folder.path()
         }
     };
-    let report = measure(folder, arguments.threads)?;
+    let report = measure(folder, &arguments)?;
     if arguments.json {
         println!("{}", report.json());
     } else {
@@ -60,7 +65,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut arguments = Arguments { model: None, layers: 28, threads: 0, json: false };
+    let (prompt, steps) = (PROMPT_TOKENS, STEPS);
+    let mut arguments =
+        Arguments { model: None, layers: 28, threads: 0, prompt, steps, bandwidth: true, json: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
@@ -69,6 +76,9 @@ fn arguments() -> Result<Arguments, String> {
             "--model" => arguments.model = Some(value()?.into()),
             "--layers" => arguments.layers = count(value()?)?,
             "--threads" => arguments.threads = count(value()?)?,
+            "--prompt" => arguments.prompt = count(value()?)?.clamp(1, 4096),
+            "--steps" => arguments.steps = count(value()?)?.clamp(1, 4096),
+            "--no-bandwidth" => arguments.bandwidth = false,
             "--json" => arguments.json = true,
             other => return Err(format!("unknown argument {other}")),
         }
@@ -76,18 +86,19 @@ fn arguments() -> Result<Arguments, String> {
     Ok(arguments)
 }
 
-fn measure(folder: &std::path::Path, threads: usize) -> Result<Report, Box<dyn std::error::Error>> {
+fn measure(folder: &std::path::Path, arguments: &Arguments) -> Result<Report, Box<dyn std::error::Error>> {
+    let (threads, positions) = (arguments.threads, arguments.prompt + arguments.steps);
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let workers = if threads == 0 { cores } else { threads };
-    let bandwidth_bytes_per_s = bandwidth::bytes_per_second(workers);
+    let bandwidth_bytes_per_s = arguments.bandwidth.then(|| bandwidth::bytes_per_second(workers));
     let checkpoint = Checkpoint::open(folder)?;
     let weight_bytes = weights_read_per_token(&checkpoint)?;
-    let blocks = BATCHES[BATCHES.len() - 1] * blocks_for(PROMPT_TOKENS + STEPS) + blocks_for(PREFILL_TOKENS);
+    let blocks = BATCHES[BATCHES.len() - 1] * blocks_for(positions) + blocks_for(PREFILL_TOKENS);
     let options = CpuOptions { threads, kv_blocks: blocks, ..CpuOptions::default() };
     let mut backend = CpuBackend::load(&checkpoint, options)?;
     let prefill_tokens_per_s = prefill(&mut backend)?;
-    let decode_tokens_per_s =
-        BATCHES.iter().map(|&batch| decode(&mut backend, batch)).collect::<Result<_, _>>()?;
+    let decode_of = |&batch: &usize| decode(&mut backend, batch, arguments);
+    let decode_tokens_per_s = BATCHES.iter().map(decode_of).collect::<Result<_, _>>()?;
     Ok(Report { weight_bytes, bandwidth_bytes_per_s, decode_tokens_per_s, prefill_tokens_per_s })
 }
 
@@ -108,7 +119,8 @@ fn prefill(backend: &mut CpuBackend) -> Result<f64, BackendError> {
     let blocks: Vec<_> = (0..blocks_for(count) as u32).map(BlockId).collect();
     let mut times = Vec::new();
     for _ in 0..3 {
-        let step = SequenceStep { tokens: &tokens, position: 0, blocks: &blocks, wants_logits: true };
+        let step =
+            SequenceStep { tokens: &tokens, position: 0, blocks: &blocks, pictures: &[], logit_rows: 1 };
         let start = Instant::now();
         backend.step(&[step], &mut Vec::new())?;
         times.push(start.elapsed().as_secs_f64());
@@ -116,30 +128,32 @@ fn prefill(backend: &mut CpuBackend) -> Result<f64, BackendError> {
     Ok(count as f64 / median(times))
 }
 
-fn decode(backend: &mut CpuBackend, batch: usize) -> Result<f64, BackendError> {
+fn decode(backend: &mut CpuBackend, batch: usize, arguments: &Arguments) -> Result<f64, BackendError> {
+    let (prompt_tokens, count) = (arguments.prompt, arguments.steps);
     let vocabulary = backend.shape().vocabulary as u32;
-    let blocks_each = blocks_for(PROMPT_TOKENS + STEPS) as u32;
+    let blocks_each = blocks_for(prompt_tokens + count) as u32;
     let blocks: Vec<Vec<BlockId>> = (0..batch as u32)
         .map(|sequence| (sequence * blocks_each..(sequence + 1) * blocks_each).map(BlockId).collect())
         .collect();
     let mut logits = Vec::new();
-    let prompt: Vec<u32> = (0..PROMPT_TOKENS as u32).map(|index| index * 5 % vocabulary).collect();
+    let prompt: Vec<u32> = (0..prompt_tokens as u32).map(|index| index * 5 % vocabulary).collect();
     for blocks in &blocks {
         backend.step(
-            &[SequenceStep { tokens: &prompt, position: 0, blocks, wants_logits: false }],
+            &[SequenceStep { tokens: &prompt, position: 0, blocks, pictures: &[], logit_rows: 0 }],
             &mut logits,
         )?;
     }
     let mut times = Vec::new();
-    for step in 0..STEPS {
+    for step in 0..count {
         let token = [step as u32 * 11 % vocabulary];
         let steps: Vec<_> = blocks
             .iter()
             .map(|blocks| SequenceStep {
                 tokens: &token,
-                position: PROMPT_TOKENS + step,
+                position: prompt_tokens + step,
                 blocks,
-                wants_logits: true,
+                pictures: &[],
+                logit_rows: 1,
             })
             .collect();
         let start = Instant::now();
@@ -156,8 +170,8 @@ fn median(mut times: Vec<f64>) -> f64 {
 
 impl Report {
     /// Bytes of weights read per second with one sequence, by what the memory can give.
-    fn bandwidth_share(&self) -> f64 {
-        self.weight_bytes as f64 * self.decode_tokens_per_s[0] / self.bandwidth_bytes_per_s
+    fn bandwidth_share(&self) -> Option<f64> {
+        Some(self.weight_bytes as f64 * self.decode_tokens_per_s[0] / self.bandwidth_bytes_per_s?)
     }
 
     fn json(&self) -> serde_json::Value {
@@ -175,12 +189,16 @@ impl Report {
 
     fn print(&self) {
         println!("weights read per token: {:.1} MB", self.weight_bytes as f64 / 1e6);
-        println!("memory bandwidth:       {:.1} GB/s", self.bandwidth_bytes_per_s / 1e9);
+        if let Some(bandwidth) = self.bandwidth_bytes_per_s {
+            println!("memory bandwidth:       {:.1} GB/s", bandwidth / 1e9);
+        }
         for (sequences, speed) in BATCHES.iter().zip(&self.decode_tokens_per_s) {
             let factor = speed / self.decode_tokens_per_s[0];
             println!("decode, {sequences:2} sequences:   {speed:.1} tokens/s ({factor:.2} times one)");
         }
-        println!("bandwidth share of one: {:.0} %", 100.0 * self.bandwidth_share());
+        if let Some(share) = self.bandwidth_share() {
+            println!("bandwidth share of one: {:.0} %", 100.0 * share);
+        }
         println!("prefill:                {:.1} tokens/s", self.prefill_tokens_per_s);
     }
 }

@@ -4,7 +4,8 @@
 
 use crate::checkpoint::{Checkpoint, DecoderConfig, LoadError};
 use crate::cpu::kv::KvLayout;
-use crate::cpu::matrix::padded;
+use crate::cpu::matrix::prepared_bytes;
+use crate::cpu::step::RowWidths;
 
 /// Rows of activations that are counted: a full step of prefill and a full batch with the default configuration.
 const WORKSPACE_ROWS: u64 = 1024;
@@ -54,9 +55,9 @@ pub fn budget(
 }
 
 fn workspace_bytes(config: &DecoderConfig) -> u64 {
-    let row = 3 * padded(config.hidden)
-        + 2 * padded(config.query_width())
-        + 2 * config.kv_width()
-        + 3 * padded(config.intermediate);
-    (WORKSPACE_ROWS * row as u64 + LOGIT_ROWS * config.vocabulary as u64) * size_of::<f32>() as u64
+    let intermediate = config.layers.iter().map(|layer| layer.feed_forward.intermediate()).max().unwrap_or(0);
+    let row = RowWidths::new(config).total();
+    let widest = config.hidden.max(config.query_width()).max(intermediate);
+    let prepared = WORKSPACE_ROWS * prepared_bytes(widest);
+    prepared + (WORKSPACE_ROWS * row as u64 + LOGIT_ROWS * config.vocabulary as u64) * size_of::<f32>() as u64
 }

@@ -1,9 +1,9 @@
 //! The weights of a decoder in memory, built from a checkpoint.
 //!
 //! Matrices that read the same input are stored below each other and computed as one product: q, k and v, and the
-//! two halves of the gated feed-forward part.
+//! two halves of a gated feed-forward part. Where norms are stored as distances from 1, the 1 is added here.
 
-use crate::checkpoint::{Checkpoint, LoadError, TensorView};
+use crate::checkpoint::{Checkpoint, FeedForward, LoadError, Norm, Part, Projection, Role, TensorView};
 use crate::cpu::matrix::{Matrix, widened};
 use crate::cpu::memory::Arena;
 
@@ -17,16 +17,35 @@ pub(crate) struct Decoder {
     pub(crate) head: Option<Matrix>,
 }
 
-/// One block of the model.
+/// One block of the model. Vectors that the model does not have are empty.
 #[derive(Debug)]
 pub(crate) struct Layer {
     pub(crate) attention_norm: Vec<f32>,
     pub(crate) query_key_value: Matrix,
-    /// Empty if the model has none, or one number per number of a head.
+    /// One number per number of a head.
     pub(crate) query_norm: Vec<f32>,
     pub(crate) key_norm: Vec<f32>,
+    /// One number per head.
+    pub(crate) sinks: Vec<f32>,
     pub(crate) attention_output: Matrix,
+    /// Of the attention's output.
+    pub(crate) attention_output_norm: Vec<f32>,
     pub(crate) feed_forward_norm: Vec<f32>,
+    pub(crate) feed_forward: FeedForwardWeights,
+    /// Of the feed-forward part's output.
+    pub(crate) feed_forward_output_norm: Vec<f32>,
+}
+
+/// The feed-forward part of a block.
+#[derive(Debug)]
+pub(crate) enum FeedForwardWeights {
+    Dense(Gated),
+    Experts { router: Matrix, experts: Vec<Gated> },
+}
+
+/// A gated feed-forward part, or one expert.
+#[derive(Debug)]
+pub(crate) struct Gated {
     pub(crate) gate_up: Matrix,
     pub(crate) down: Matrix,
 }
@@ -39,12 +58,12 @@ impl Decoder {
         let config = &checkpoint.config;
         let total = checkpoint.tensors_bytes();
         let mut reader = Reader { checkpoint, arena: Arena::default(), progress, done: 0, total };
-        let embedding = reader.matrix(&["model.embed_tokens"], config.hidden, false)?;
-        let layers = (0..config.layers()).map(|layer| reader.layer(layer)).collect::<Result<_, _>>()?;
-        let norm = reader.vector("model.norm.weight")?;
+        let embedding = reader.stacked(&[Role::Embedding], Vec::new())?;
+        let layers = (0..config.layers.len()).map(|layer| reader.layer(layer)).collect::<Result<_, _>>()?;
+        let norm = reader.norm(Role::FinalNorm)?;
         let head = match config.tied_head {
             true => None,
-            false => Some(reader.matrix(&["lm_head"], config.hidden, false)?),
+            false => Some(reader.stacked(&[Role::Head], Vec::new())?),
         };
         Ok(Decoder { embedding, layers, norm, head })
     }
@@ -65,57 +84,76 @@ struct Reader<'a, 'p> {
 
 impl<'a> Reader<'a, '_> {
     fn layer(&mut self, layer: usize) -> Result<Layer, LoadError> {
-        let config = &self.checkpoint.config;
-        let name = |part: &str| format!("model.layers.{layer}.{part}");
-        let (q, k, v) = (name("self_attn.q_proj"), name("self_attn.k_proj"), name("self_attn.v_proj"));
-        let (gate, up) = (name("mlp.gate_proj"), name("mlp.up_proj"));
-        let head_norm = |reader: &mut Self, part: &str| match config.query_key_norm {
-            true => reader.vector(&name(part)),
-            false => Ok(Vec::new()),
-        };
+        use Projection::*;
+        let norm = |reader: &mut Self, norm: Norm| reader.norm(Role::Norm { layer, norm });
         Ok(Layer {
-            attention_norm: self.vector(&name("input_layernorm.weight"))?,
-            query_key_value: self.matrix(&[&q, &k, &v], config.hidden, config.query_key_value_bias)?,
-            query_norm: head_norm(self, "self_attn.q_norm.weight")?,
-            key_norm: head_norm(self, "self_attn.k_norm.weight")?,
-            attention_output: self.matrix(
-                &[&name("self_attn.o_proj")],
-                config.query_width(),
-                config.attention_output_bias,
-            )?,
-            feed_forward_norm: self.vector(&name("post_attention_layernorm.weight"))?,
-            gate_up: self.matrix(&[&gate, &up], config.hidden, config.feed_forward_bias)?,
-            down: self.matrix(&[&name("mlp.down_proj")], config.intermediate, config.feed_forward_bias)?,
+            attention_norm: norm(self, Norm::BeforeAttention)?,
+            query_key_value: self.matrix(layer, &[Query, Key, Value])?,
+            query_norm: norm(self, Norm::Query)?,
+            key_norm: norm(self, Norm::Key)?,
+            sinks: self.vector(Role::Sinks { layer })?,
+            attention_output: self.matrix(layer, &[AttentionOutput])?,
+            attention_output_norm: norm(self, Norm::AfterAttention)?,
+            feed_forward_norm: norm(self, Norm::BeforeFeedForward)?,
+            feed_forward: self.feed_forward(layer)?,
+            feed_forward_output_norm: norm(self, Norm::AfterFeedForward)?,
         })
     }
 
+    fn feed_forward(&mut self, layer: usize) -> Result<FeedForwardWeights, LoadError> {
+        use Projection::*;
+        let FeedForward::Experts(config) = self.checkpoint.config.layers[layer].feed_forward else {
+            return Ok(FeedForwardWeights::Dense(self.gated(layer, [Gate, Up, Down])?));
+        };
+        let router = self.matrix(layer, &[Router])?;
+        let experts = (0..config.experts)
+            .map(|expert| self.gated(layer, [ExpertGate(expert), ExpertUp(expert), ExpertDown(expert)]));
+        Ok(FeedForwardWeights::Experts { router, experts: experts.collect::<Result<_, _>>()? })
+    }
+
+    fn gated(&mut self, layer: usize, [gate, up, down]: [Projection; 3]) -> Result<Gated, LoadError> {
+        Ok(Gated { gate_up: self.matrix(layer, &[gate, up])?, down: self.matrix(layer, &[down])? })
+    }
+
     /// Matrices of the same width below each other, with their biases.
-    fn matrix(&mut self, names: &[&str], columns: usize, has_bias: bool) -> Result<Matrix, LoadError> {
-        let views = names.iter().map(|name| self.view(&format!("{name}.weight")));
-        let parts = views.collect::<Result<Vec<_>, _>>()?;
+    fn matrix(&mut self, layer: usize, projections: &[Projection]) -> Result<Matrix, LoadError> {
+        let weights: Vec<_> =
+            projections.iter().map(|&projection| Role::Weight { layer, projection }).collect();
         let mut bias = Vec::new();
-        if has_bias {
-            for name in names {
-                bias.extend(self.vector(&format!("{name}.bias"))?);
-            }
+        for &projection in projections {
+            bias.extend(self.vector(Role::Bias { layer, projection })?);
         }
-        let matrix = Matrix::pack(&mut self.arena, &parts, columns, bias)?;
-        self.advance(parts.iter().map(|part| part.bytes.len() as u64).sum());
-        Ok(matrix)
+        self.stacked(&weights, bias)
     }
 
-    fn vector(&mut self, name: &str) -> Result<Vec<f32>, LoadError> {
-        let tensor = self.view(name)?;
-        self.advance(tensor.bytes.len() as u64);
-        Ok(widened(tensor))
+    /// The matrices of some roles below each other.
+    fn stacked(&mut self, roles: &[Role], bias: Vec<f32>) -> Result<Matrix, LoadError> {
+        let mut parts = Vec::new();
+        for &role in roles {
+            parts.extend(self.part(role)?);
+        }
+        let views: Vec<TensorView<'_>> = parts.iter().map(Part::view).collect();
+        let columns = views.first().map_or(0, |view| view.shape[1] as usize);
+        Matrix::pack(&mut self.arena, &views, columns, bias)
     }
 
-    fn view(&self, name: &str) -> Result<TensorView<'a>, LoadError> {
-        self.checkpoint.tensor(name)
+    /// What a norm multiplies by; empty if the model has no such.
+    fn norm(&mut self, role: Role) -> Result<Vec<f32>, LoadError> {
+        let mut weights = self.vector(role)?;
+        weights.iter_mut().for_each(|weight| *weight += self.checkpoint.config.norm_offset);
+        Ok(weights)
     }
 
-    fn advance(&mut self, bytes: u64) {
-        self.done += bytes;
+    /// The numbers of a vector; empty if the model has no such.
+    fn vector(&mut self, role: Role) -> Result<Vec<f32>, LoadError> {
+        Ok(self.part(role)?.map(|part| widened(part.view())).unwrap_or_default())
+    }
+
+    fn part(&mut self, role: Role) -> Result<Option<Part<'a>>, LoadError> {
+        let Some(need) = self.checkpoint.inventory().need(role) else { return Ok(None) };
+        let part = self.checkpoint.part(role)?;
+        self.done += self.checkpoint.need_bytes(&need);
         (self.progress)(self.done, self.total);
+        Ok(part)
     }
 }

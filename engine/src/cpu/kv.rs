@@ -25,7 +25,7 @@ impl KvLayout {
     pub(crate) fn new(config: &DecoderConfig) -> KvLayout {
         let value_width = padded(config.head_width);
         let layer_numbers = config.kv_heads * BLOCK_TOKENS * (config.head_width + value_width);
-        KvLayout { layer_numbers, block_numbers: layer_numbers * config.layers(), value_width }
+        KvLayout { layer_numbers, block_numbers: layer_numbers * config.layers.len(), value_width }
     }
 }
 
@@ -56,6 +56,32 @@ impl KvBlocks {
         let block = self.blocks.get_mut(id.0 as usize).ok_or_else(|| unknown(id, count))?;
         let numbers = self.layout.block_numbers;
         Ok(pointer(block.get_or_insert_with(|| vec![Cell::new(0.0); numbers].into_boxed_slice())))
+    }
+
+    /// The numbers of a block that was written before, as bytes.
+    pub(crate) fn export(&self, id: BlockId) -> Result<Vec<u8>, BackendError> {
+        self.readable(id)?;
+        let numbers = self.blocks[id.0 as usize].as_deref().unwrap_or_default();
+        let mut bytes = vec![0; size_of_val(numbers)];
+        for (bytes, number) in bytes.chunks_exact_mut(size_of::<f32>()).zip(numbers) {
+            bytes.copy_from_slice(&number.get().to_le_bytes());
+        }
+        Ok(bytes)
+    }
+
+    /// Puts exported numbers into a block.
+    pub(crate) fn import(&mut self, id: BlockId, bytes: &[u8]) -> Result<(), BackendError> {
+        let expected = self.layout.block_numbers * size_of::<f32>();
+        if bytes.len() != expected {
+            let message = format!("{} bytes for a KV block of {expected}", bytes.len());
+            return Err(BackendError { message });
+        }
+        self.writable(id)?;
+        let numbers = self.blocks[id.0 as usize].as_deref().unwrap_or_default();
+        for (bytes, number) in bytes.as_chunks().0.iter().zip(numbers) {
+            number.set(f32::from_le_bytes(*bytes));
+        }
+        Ok(())
     }
 
     /// The numbers of a block that was written before.

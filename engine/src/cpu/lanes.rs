@@ -12,6 +12,7 @@ pub(crate) mod avx512;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
 pub(crate) mod portable;
+pub(crate) mod quads;
 
 /// Lanes in a unit. Fixed for ever: it is part of what the bits of a result depend on.
 pub(crate) const LANES: usize = 16;
@@ -43,6 +44,11 @@ pub(crate) trait Lanes: Copy {
     /// # Safety
     /// As for `load`.
     unsafe fn load_bf16(from: *const u16) -> Self;
+    /// Sixteen numbers of half precision from memory, widened exactly.
+    ///
+    /// # Safety
+    /// As for `load`.
+    unsafe fn load_f16(from: *const u16) -> Self;
     /// Sixteen numbers to memory.
     ///
     /// # Safety
@@ -137,6 +143,19 @@ impl Weight for u16 {
     unsafe fn load<L: Lanes>(from: *const u16) -> L {
         // SAFETY: the caller's promise.
         unsafe { L::load_bf16(from) }
+    }
+}
+
+/// The bits of a number of half precision.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub(crate) struct Half(pub(crate) u16);
+
+impl Weight for Half {
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(from: *const Half) -> L {
+        // SAFETY: the caller's promise; the wrapper is transparent.
+        unsafe { L::load_f16(from.cast()) }
     }
 }
 

@@ -37,6 +37,8 @@ struct Piece {
 pub(crate) trait Number: Copy {}
 impl Number for f32 {}
 impl Number for u16 {}
+impl Number for u8 {}
+impl Number for crate::cpu::lanes::Half {}
 
 /// A slice of an arena, owned like a `Vec` of fixed length; its memory goes when all slices of its piece are gone.
 #[derive(Debug)]

@@ -3,7 +3,9 @@
 //! The rows of all sequences are put below each other. Everything that later code relies on without looking again
 //! (tokens, positions, blocks, no two rows writing to one place) is checked here.
 
-use crate::backend::{BLOCK_TOKENS, BackendError, BackendShape, SequenceStep};
+use std::ops::Range;
+
+use crate::backend::{BLOCK_TOKENS, BackendError, BackendShape, SequenceStep, check_batch};
 use crate::cpu::angles::Angles;
 use crate::cpu::kernels::rows::RotateRow;
 use crate::cpu::kv::KvBlocks;
@@ -16,13 +18,17 @@ pub(crate) struct Segment {
     pub(crate) position: usize,
     /// Where its pointers begin in [`Plan::blocks`].
     pub(crate) first_block: usize,
+    /// Positions of its pictures, in order.
+    pub(crate) pictures: Vec<Range<usize>>,
 }
 
 /// A checked step.
-pub(crate) struct Plan {
+pub(crate) struct Plan<'a> {
     pub(crate) segments: Vec<Segment>,
     /// The token of each row.
     pub(crate) tokens: Vec<u32>,
+    /// Rows that are no token's: what stands in the stream for them.
+    pub(crate) given: Vec<(usize, &'a [f32])>,
     /// Where each row's KV goes, and its angles.
     pub(crate) places: Vec<RotateRow>,
     /// For each segment, a pointer for each block up to its last row.
@@ -31,23 +37,26 @@ pub(crate) struct Plan {
     pub(crate) logit_rows: Vec<usize>,
 }
 
-impl Plan {
+impl<'a> Plan<'a> {
+    /// `width` is that of the stream.
     pub(crate) fn new(
-        sequences: &[SequenceStep<'_>],
+        sequences: &[SequenceStep<'a>],
         shape: BackendShape,
+        width: usize,
         kv: &mut KvBlocks,
         angles: &mut Angles,
-    ) -> Result<Plan, BackendError> {
+    ) -> Result<Plan<'a>, BackendError> {
         let mut plan = Plan {
             segments: Vec::with_capacity(sequences.len()),
             tokens: Vec::new(),
+            given: Vec::new(),
             places: Vec::new(),
             blocks: Vec::new(),
             logit_rows: Vec::new(),
         };
-        check_writers(sequences)?;
+        check_batch(sequences, shape)?;
         for sequence in sequences {
-            check_sequence(sequence, shape)?;
+            let pictures = sequence.pictures.iter().map(|picture| picture.positions()).collect();
             let end = sequence.position + sequence.tokens.len();
             angles.prepare(sequence.position..end);
             let first_block = plan.blocks.len();
@@ -57,11 +66,14 @@ impl Plan {
             }
             let first_row = plan.tokens.len();
             plan.tokens.extend_from_slice(sequence.tokens);
-            if sequence.wants_logits {
-                plan.logit_rows.push(plan.tokens.len() - 1);
-            }
+            plan.logit_rows.extend(plan.tokens.len() - sequence.logit_rows..plan.tokens.len());
             let (rows, position) = (sequence.tokens.len(), sequence.position);
-            plan.segments.push(Segment { first_row, rows, position, first_block });
+            for picture in sequence.pictures {
+                for (at, numbers) in picture.positions().zip(picture.rows.chunks_exact(width)) {
+                    plan.given.extend(at.checked_sub(position).map(|row| (first_row + row, numbers)));
+                }
+            }
+            plan.segments.push(Segment { first_row, rows, position, first_block, pictures });
         }
         plan.place_rows(angles);
         Ok(plan)
@@ -79,39 +91,4 @@ impl Plan {
             }
         }
     }
-}
-
-fn check_sequence(sequence: &SequenceStep<'_>, shape: BackendShape) -> Result<(), BackendError> {
-    let refuse = |message: String| Err(BackendError { message });
-    if sequence.tokens.is_empty() {
-        return refuse("a sequence without tokens".to_owned());
-    }
-    let end = sequence.position.saturating_add(sequence.tokens.len());
-    if end > shape.context_tokens {
-        return refuse(format!("{end} tokens in a sequence; the context holds {}", shape.context_tokens));
-    }
-    let needed = end.div_ceil(BLOCK_TOKENS);
-    if sequence.blocks.len() < needed {
-        return refuse(format!("{} KV blocks for {end} tokens, expected {needed}", sequence.blocks.len()));
-    }
-    match sequence.tokens.iter().find(|&&token| token as usize >= shape.vocabulary) {
-        Some(token) => refuse(format!("token {token} is not below the vocabulary's {}", shape.vocabulary)),
-        None => Ok(()),
-    }
-}
-
-/// Two sequences that write to the same block would race.
-fn check_writers(sequences: &[SequenceStep<'_>]) -> Result<(), BackendError> {
-    let mut written: Vec<_> = sequences.iter().flat_map(written_blocks).collect();
-    written.sort_unstable();
-    match written.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(BackendError { message: format!("KV block {} has two writers", pair[0].0) }),
-        None => Ok(()),
-    }
-}
-
-fn written_blocks<'a>(sequence: &SequenceStep<'a>) -> &'a [crate::backend::BlockId] {
-    let end = sequence.position.saturating_add(sequence.tokens.len()).div_ceil(BLOCK_TOKENS);
-    let end = end.min(sequence.blocks.len());
-    &sequence.blocks[(sequence.position / BLOCK_TOKENS).min(end)..end]
 }

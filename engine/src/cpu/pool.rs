@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
+use super::matrix::Prepared;
+
 /// How long a worker waits awake. Longer than the pauses within a step; doubled, a neighbour on the same cores
 /// loses that much more after every step.
 const AWAKE: Duration = Duration::from_micros(60);
@@ -30,6 +32,8 @@ pub(crate) struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
     threads: Vec<Thread>,
+    /// Buffers of the product that runs, kept here between products.
+    pub(crate) prepared: Prepared,
 }
 
 struct Shared {
@@ -83,7 +87,7 @@ impl Pool {
         };
         let workers: Vec<_> = (1..threads).map_while(start).collect();
         let threads = workers.iter().map(|worker| worker.thread().clone()).collect();
-        Pool { shared, workers, threads }
+        Pool { shared, workers, threads, prepared: Prepared::default() }
     }
 
     /// Threads, the caller's included.

@@ -4,33 +4,27 @@
 //! kept from step to step; rows are padded to whole lanes with zeros that nothing ever overwrites.
 #![expect(unsafe_code, reason = "calls kernels with buffers sized here")]
 
-use crate::backend::BLOCK_TOKENS;
+mod feed_forward;
+mod space;
+
+use std::ops::Range;
+
 use crate::checkpoint::DecoderConfig;
+use crate::cpu::angles::Angles;
 use crate::cpu::decoder::{Decoder, Layer};
 use crate::cpu::kernels::Kernels;
 use crate::cpu::kernels::attention::{AttentionJob, AttentionUnit};
-use crate::cpu::kernels::rows::{GateJob, NormJob, RotateJob};
+use crate::cpu::kernels::rows::{CAP_PIECE, CapJob, NormJob, RotateJob};
 use crate::cpu::kv::KvLayout;
 use crate::cpu::matrix::{Rows, padded};
-use crate::cpu::plan::Plan;
+use crate::cpu::plan::{Plan, Segment};
 use crate::cpu::pool::Pool;
+pub(crate) use space::{RowWidths, Workspace};
 
 /// Rows of a sequence that one unit of attention takes. More share each block's keys; fewer spread better.
 const UNIT_ROWS: usize = 16;
 /// Numbers that are worth waking a thread for in the kernels that go row by row.
 const PART_NUMBERS: usize = 16 * 1024;
-
-/// Buffers of a step.
-#[derive(Debug, Default)]
-pub(crate) struct Workspace {
-    /// The residual stream.
-    stream: Vec<f32>,
-    normed: Vec<f32>,
-    query_key_value: Vec<f32>,
-    attended: Vec<f32>,
-    gates: Vec<f32>,
-    gated: Vec<f32>,
-}
 
 /// Everything that a pass reads, and the pool it runs on.
 pub(crate) struct Pass<'a> {
@@ -44,63 +38,72 @@ pub(crate) struct Pass<'a> {
 
 impl Pass<'_> {
     /// Computes the plan. `logits` gets one row for each of its logit rows.
-    pub(crate) fn run(&mut self, plan: &Plan, logits: &mut Vec<f32>) {
-        let rows = plan.tokens.len();
-        self.make_space(rows);
-        let stride = padded(self.config.hidden);
-        for (row, &token) in plan.tokens.iter().enumerate() {
-            let to = &mut self.space.stream[row * stride..][..self.config.hidden];
-            self.decoder.embedding.copy_row(token as usize, to);
-        }
-        for (number, layer) in self.decoder.layers.iter().enumerate() {
-            self.attention(plan, number, layer);
-            self.feed_forward(rows, layer);
-        }
+    pub(crate) fn run(&mut self, plan: &Plan<'_>, logits: &mut Vec<f32>) {
+        self.run_layers(plan);
         self.head(&plan.logit_rows, logits);
     }
 
-    fn make_space(&mut self, rows: usize) {
-        let config = self.config;
-        let grow = |buffer: &mut Vec<f32>, stride: usize| {
-            if buffer.len() < rows * stride {
-                buffer.resize(rows * stride, 0.0);
+    fn run_layers(&mut self, plan: &Plan<'_>) {
+        let rows = plan.tokens.len();
+        self.space.grow(self.config, rows);
+        let stride = padded(self.config.hidden);
+        let mut given = plan.given.iter().peekable();
+        for (row, &token) in plan.tokens.iter().enumerate() {
+            let to = &mut self.space.stream[row * stride..][..self.config.hidden];
+            if let Some((_, numbers)) = given.next_if(|(at, _)| *at == row) {
+                to.copy_from_slice(numbers);
+                continue;
             }
-        };
-        grow(&mut self.space.stream, padded(config.hidden));
-        grow(&mut self.space.normed, padded(config.hidden));
-        grow(&mut self.space.query_key_value, config.query_width() + 2 * config.kv_width());
-        grow(&mut self.space.attended, padded(config.query_width()));
-        grow(&mut self.space.gates, 2 * config.intermediate);
-        grow(&mut self.space.gated, padded(config.intermediate));
+            self.decoder.embedding.copy_row(token as usize, to);
+            if self.config.embedding_scale != 1.0 {
+                to.iter_mut().for_each(|number| *number *= self.config.embedding_scale);
+            }
+        }
+        for (number, layer) in self.decoder.layers.iter().enumerate() {
+            self.attention(plan, number, layer);
+            self.feed_forward(rows, number, layer);
+        }
     }
 
-    /// `stream += output(attention(norm(stream)))`.
-    fn attention(&mut self, plan: &Plan, number: usize, layer: &Layer) {
+    /// `stream += after(output(attention(before(stream))))`.
+    fn attention(&mut self, plan: &Plan<'_>, number: usize, layer: &Layer) {
         let (config, rows) = (self.config, plan.tokens.len());
-        self.norm(&layer.attention_norm, rows);
+        self.norm_stream(&layer.attention_norm, rows);
         let width = config.query_width() + 2 * config.kv_width();
         let x = Rows { numbers: &self.space.normed, stride: padded(config.hidden), count: rows };
         let y = &mut self.space.query_key_value;
         layer.query_key_value.multiply(self.pool, self.kernels, x, y, width, false);
         self.rotate(plan, number, layer, width);
-        self.attend(plan, number, width);
+        self.attend(plan, number, layer, width);
         let x = Rows { numbers: &self.space.attended, stride: padded(config.query_width()), count: rows };
-        let y = &mut self.space.stream;
-        layer.attention_output.multiply(self.pool, self.kernels, x, y, padded(config.hidden), true);
+        let adds = layer.attention_output_norm.is_empty();
+        let y = if adds { &mut self.space.stream } else { &mut self.space.output };
+        layer.attention_output.multiply(self.pool, self.kernels, x, y, padded(config.hidden), adds);
+        self.add_output(&layer.attention_output_norm, rows);
     }
 
-    fn rotate(&mut self, plan: &Plan, number: usize, layer: &Layer, width: usize) {
+    /// `stream += norm(output)`, if there is such a norm.
+    fn add_output(&mut self, weight: &[f32], rows: usize) {
+        if !weight.is_empty() {
+            let (x, y) = (self.space.output.as_ptr(), self.space.stream.as_mut_ptr());
+            self.norm(x, y, weight, rows, true);
+        }
+    }
+
+    fn rotate(&mut self, plan: &Plan<'_>, number: usize, layer: &Layer, width: usize) {
         let config = self.config;
-        let pointer = |norm: &[f32]| if norm.is_empty() { std::ptr::null() } else { norm.as_ptr() };
+        let kind = config.layers[number].rotary;
         let job = RotateJob {
             qkv: self.space.query_key_value.as_mut_ptr(),
             stride: width,
             heads: config.heads,
             kv_heads: config.kv_heads,
             head_width: config.head_width,
+            rotary_width: config.rotary[kind].width,
+            angles_offset: Angles::offset(config, kind),
             value_width: self.layout.value_width,
-            query_norm: pointer(&layer.query_norm),
-            key_norm: pointer(&layer.key_norm),
+            query_norm: pointer_or_null(&layer.query_norm),
+            key_norm: pointer_or_null(&layer.key_norm),
             epsilon: config.norm_epsilon,
             rows: plan.places.as_ptr(),
             layer_offset: number * self.layout.layer_numbers,
@@ -112,7 +115,7 @@ impl Pass<'_> {
             .split(plan.tokens.len(), PART_NUMBERS.div_ceil(width), |rows| unsafe { kernel(&job, rows) });
     }
 
-    fn attend(&mut self, plan: &Plan, number: usize, width: usize) {
+    fn attend(&mut self, plan: &Plan<'_>, number: usize, layer: &Layer, width: usize) {
         let config = self.config;
         let job = AttentionJob {
             queries: self.space.query_key_value.as_ptr(),
@@ -123,8 +126,10 @@ impl Pass<'_> {
             kv_heads: config.kv_heads,
             head_width: config.head_width,
             value_width: self.layout.value_width,
-            window: config.windows[number],
-            scale: (1.0 / (config.head_width as f64).sqrt()) as f32,
+            window: config.layers[number].window,
+            scale: config.attention_scale,
+            cap: config.attention_cap,
+            sinks: pointer_or_null(&layer.sinks),
             layer_offset: number * self.layout.layer_numbers,
         };
         let units = attention_units(plan, config);
@@ -142,43 +147,40 @@ impl Pass<'_> {
         });
     }
 
-    /// `stream += down(silu(gate(norm(stream))) * up(norm(stream)))`.
-    fn feed_forward(&mut self, rows: usize, layer: &Layer) {
-        let config = self.config;
-        let (stride, width) = (padded(config.hidden), config.intermediate);
-        self.norm(&layer.feed_forward_norm, rows);
-        let x = Rows { numbers: &self.space.normed, stride, count: rows };
-        layer.gate_up.multiply(self.pool, self.kernels, x, &mut self.space.gates, 2 * width, false);
-        let job = GateJob {
-            gates: self.space.gates.as_ptr(),
-            gates_stride: 2 * width,
-            y: self.space.gated.as_mut_ptr(),
-            y_stride: padded(width),
-            width,
-        };
-        let kernel = self.kernels.gate;
-        // SAFETY: the table fits the machine; buffers have room for the rows; parts have different rows.
-        self.pool.split(rows, PART_NUMBERS.div_ceil(4 * width), |rows| unsafe { kernel(&job, rows) });
-        let x = Rows { numbers: &self.space.gated, stride: padded(width), count: rows };
-        layer.down.multiply(self.pool, self.kernels, x, &mut self.space.stream, stride, true);
+    /// `normed = norm(stream)` for all rows.
+    fn norm_stream(&mut self, weight: &[f32], rows: usize) {
+        let (x, y) = (self.space.stream.as_ptr(), self.space.normed.as_mut_ptr());
+        self.norm(x, y, weight, rows, false);
     }
 
-    /// `normed = norm(stream)` for all rows.
-    fn norm(&mut self, weight: &[f32], rows: usize) {
+    /// `y = norm(x)` or `y += norm(x)` for two buffers of rows of the stream's width.
+    fn norm(&mut self, x: *const f32, y: *mut f32, weight: &[f32], rows: usize, accumulate: bool) {
         let stride = padded(self.config.hidden);
         let job = NormJob {
-            x: self.space.stream.as_ptr(),
+            x,
             x_stride: stride,
-            y: self.space.normed.as_mut_ptr(),
+            y,
             y_stride: stride,
             weight: weight.as_ptr(),
             width: self.config.hidden,
             epsilon: self.config.norm_epsilon,
+            accumulate,
         };
         assert!(weight.len() >= self.config.hidden);
         let kernel = self.kernels.norm;
         // SAFETY: the table fits the machine; buffers have room for the rows; parts have different rows.
         self.pool.split(rows, PART_NUMBERS.div_ceil(stride), |rows| unsafe { kernel(&job, rows) });
+    }
+
+    /// Computes the plan without a head. `hidden` gets the state behind the last norm, for each row.
+    pub(crate) fn run_hidden(&mut self, plan: &Plan<'_>, hidden: &mut Vec<f32>) {
+        let rows = plan.tokens.len();
+        self.run_layers(plan);
+        self.norm_stream(&self.decoder.norm, rows);
+        let (stride, width) = (padded(self.config.hidden), self.config.hidden);
+        for row in self.space.normed.chunks_exact(stride).take(rows) {
+            hidden.extend_from_slice(&row[..width]);
+        }
     }
 
     /// Logits of the wanted rows alone.
@@ -188,27 +190,54 @@ impl Pass<'_> {
         for (to, &from) in wanted.iter().enumerate() {
             self.space.stream.copy_within(from * stride..(from + 1) * stride, to * stride);
         }
-        self.norm(&self.decoder.norm, wanted.len());
+        self.norm_stream(&self.decoder.norm, wanted.len());
         logits.resize(wanted.len() * vocabulary, 0.0);
         let x = Rows { numbers: &self.space.normed, stride, count: wanted.len() };
         self.decoder.head().multiply(self.pool, self.kernels, x, logits, vocabulary, false);
+        if let Some(cap) = self.config.logit_cap {
+            let job = CapJob { numbers: logits.as_mut_ptr(), count: logits.len(), cap };
+            let kernel = self.kernels.cap;
+            let pieces = logits.len().div_ceil(CAP_PIECE);
+            // SAFETY: the table fits the machine; parts have different pieces of the logits.
+            self.pool
+                .split(pieces, PART_NUMBERS.div_ceil(CAP_PIECE), |pieces| unsafe { kernel(&job, pieces) });
+        }
     }
 }
 
+fn pointer_or_null(numbers: &[f32]) -> *const f32 {
+    if numbers.is_empty() { std::ptr::null() } else { numbers.as_ptr() }
+}
+
 /// Cuts the rows of each sequence into units, for each KV head, those with the longest past first.
-fn attention_units(plan: &Plan, config: &DecoderConfig) -> Vec<AttentionUnit> {
+fn attention_units(plan: &Plan<'_>, config: &DecoderConfig) -> Vec<AttentionUnit> {
     let mut units = Vec::new();
     for segment in &plan.segments {
-        for start in (0..segment.rows).step_by(UNIT_ROWS).rev() {
-            let rows = UNIT_ROWS.min(segment.rows - start);
-            let position = segment.position + start;
-            let blocks = (position + rows).div_ceil(BLOCK_TOKENS);
-            let blocks = plan.blocks[segment.first_block..][..blocks].as_ptr();
-            for kv_head in 0..config.kv_heads {
-                let first_row = segment.first_row + start;
-                units.push(AttentionUnit { first_row, rows, position, kv_head, blocks });
+        let blocks = plan.blocks[segment.first_block..].as_ptr();
+        for (positions, picture) in runs(segment).into_iter().rev() {
+            for position in positions.clone().step_by(UNIT_ROWS).rev() {
+                let rows = UNIT_ROWS.min(positions.end - position);
+                let first_row = segment.first_row + position - segment.position;
+                units.extend((0..config.kv_heads).map(|kv_head| {
+                    let picture = picture.clone();
+                    AttentionUnit { first_row, rows, position, kv_head, blocks, picture }
+                }));
             }
         }
     }
     units
+}
+
+/// The positions of a segment, cut where pictures begin and end, each with the picture that it is a part of.
+fn runs(segment: &Segment) -> Vec<(Range<usize>, Option<Range<usize>>)> {
+    let (mut at, end) = (segment.position, segment.position + segment.rows);
+    let mut runs = Vec::new();
+    for picture in &segment.pictures {
+        runs.push((at..picture.start.max(at), None));
+        runs.push((picture.start.max(at)..picture.end, Some(picture.clone())));
+        at = picture.end;
+    }
+    runs.push((at..end, None));
+    runs.retain(|(positions, _)| !positions.is_empty());
+    runs
 }

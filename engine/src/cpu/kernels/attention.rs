@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use super::functions::capped;
 use crate::backend::BLOCK_TOKENS;
 use crate::cpu::lanes::{LANES, Lanes, exp};
 
@@ -16,7 +17,8 @@ const PIECES: usize = 4;
 
 /// What is the same for all units of a layer.
 ///
-/// Promises: `queries` and `y` have `heads` heads of `head_width` in each row, strides apart; blocks have the layout
+/// Promises: `queries` and `y` have `heads` heads of `head_width` in each row, strides apart; `sinks` is null or has
+/// `heads` numbers; blocks have the layout
 /// of [`KvLayout`](crate::cpu::kv::KvLayout) and hold the KV of all positions that a query sees.
 pub(crate) struct AttentionJob {
     pub(crate) queries: *const f32,
@@ -32,6 +34,10 @@ pub(crate) struct AttentionJob {
     pub(crate) window: Option<usize>,
     /// Multiplies scores.
     pub(crate) scale: f32,
+    /// Soft cap of scaled scores.
+    pub(crate) cap: Option<f32>,
+    /// Null, or a score for each head that takes part in the softmax without a value.
+    pub(crate) sinks: *const f32,
     /// Numbers before this layer's part of a block.
     pub(crate) layer_offset: usize,
 }
@@ -41,7 +47,8 @@ unsafe impl Sync for AttentionJob {}
 
 /// Some rows of one sequence and one KV head.
 ///
-/// Promises: the rows exist; `blocks` has a pointer for each block up to the last row's position.
+/// Promises: the rows exist; `blocks` has a pointer for each block up to the last row's position and the end of the
+/// picture.
 pub(crate) struct AttentionUnit {
     pub(crate) first_row: usize,
     pub(crate) rows: usize,
@@ -49,6 +56,8 @@ pub(crate) struct AttentionUnit {
     pub(crate) position: usize,
     pub(crate) kv_head: usize,
     pub(crate) blocks: *const *mut f32,
+    /// Positions of the picture that all its rows belong to, and see.
+    pub(crate) picture: Option<Range<usize>>,
 }
 
 // SAFETY: as for the job.
@@ -81,19 +90,23 @@ pub(crate) unsafe fn attend<L: Lanes>(job: &AttentionJob, unit: &AttentionUnit) 
             let (row, head) = (unit.first_row + at / group, first_head + at % group);
             // SAFETY: the row is within the job, the head within the row.
             let from = unsafe { job.queries.add(row * job.queries_stride + head * job.head_width) };
-            Query { from, greatest: f32::NEG_INFINITY, total: 0.0 }
+            match job.sinks.is_null() {
+                true => Query { from, greatest: f32::NEG_INFINITY, total: 0.0 },
+                // SAFETY: there is a sink for each head.
+                false => Query { from, greatest: unsafe { *job.sinks.add(head) }, total: 1.0 },
+            }
         })
         .collect();
     let mut sums = vec![0.0f32; queries.len() * job.value_width];
 
-    let first_seen = first_seen(job.window, unit.position);
-    let last_position = unit.position + unit.rows - 1;
-    for block in first_seen / BLOCK_TOKENS..=last_position / BLOCK_TOKENS {
+    let first_seen = reach(job, unit, 0).start;
+    let last_seen = reach(job, unit, unit.rows - 1).end - 1;
+    for block in first_seen / BLOCK_TOKENS..=last_seen / BLOCK_TOKENS {
         // SAFETY: the unit has a pointer for this block, and the block has the layout.
         let block_head = unsafe { block_head(job, unit, block) };
         let whole = rows_that_see_all(job, unit, block);
         for row in 0..unit.rows {
-            let seen = seen(job.window, unit.position + row, block);
+            let seen = seen(reach(job, unit, row), block);
             if seen.is_empty() || (whole.contains(&row) && row != whole.start) {
                 continue;
             }
@@ -118,24 +131,31 @@ pub(crate) unsafe fn attend<L: Lanes>(job: &AttentionJob, unit: &AttentionUnit) 
     }
 }
 
-/// First position that a query at `position` sees.
+/// Positions that a row of a unit sees.
 #[inline(always)]
-fn first_seen(window: Option<usize>, position: usize) -> usize {
-    window.map_or(0, |window| (position + 1).saturating_sub(window))
+fn reach(job: &AttentionJob, unit: &AttentionUnit, row: usize) -> Range<usize> {
+    let end = unit.position + row + 1;
+    let first = job.window.map_or(0, |window| end.saturating_sub(window));
+    match &unit.picture {
+        None => first..end,
+        Some(picture) => first.min(picture.start)..end.max(picture.end),
+    }
 }
 
-/// Slots of a block that a query at `position` sees.
+/// Slots of a block within a reach.
 #[inline(always)]
-fn seen(window: Option<usize>, position: usize, block: usize) -> Range<usize> {
-    let start = block * BLOCK_TOKENS;
-    let first = first_seen(window, position).saturating_sub(start).min(BLOCK_TOKENS);
-    let end = (position + 1).saturating_sub(start).min(BLOCK_TOKENS);
-    first..end.max(first)
+fn seen(reach: Range<usize>, block: usize) -> Range<usize> {
+    let slot = |position: usize| position.saturating_sub(block * BLOCK_TOKENS).min(BLOCK_TOKENS);
+    let first = slot(reach.start);
+    first..slot(reach.end).max(first)
 }
 
-/// The rows of a unit that see every slot of a block; they are neighbours.
+/// The rows of a unit that see every slot of a block; they are neighbours. Those of a picture are never counted.
 #[inline(always)]
 fn rows_that_see_all(job: &AttentionJob, unit: &AttentionUnit, block: usize) -> Range<usize> {
+    if unit.picture.is_some() {
+        return 0..0;
+    }
     let last_slot = block * BLOCK_TOKENS + BLOCK_TOKENS - 1;
     let from = last_slot.saturating_sub(unit.position).min(unit.rows);
     let window = job.window.unwrap_or(usize::MAX);
@@ -213,7 +233,7 @@ unsafe fn pass_tile<L: Lanes, const N: usize>(
     }
 }
 
-/// Scaled scores of all slots: each the sum over the head in order.
+/// Scaled and capped scores of all slots: each the sum over the head in order.
 #[inline(always)]
 unsafe fn score<L: Lanes, const N: usize>(
     job: &AttentionJob,
@@ -236,8 +256,12 @@ unsafe fn score<L: Lanes, const N: usize>(
         let scale = L::splat(job.scale);
         sums.map(|[low, high]| {
             let mut scores = [0.0; BLOCK_TOKENS];
-            low.mul(scale).store(scores.as_mut_ptr());
-            high.mul(scale).store(scores.as_mut_ptr().add(LANES));
+            let (mut low, mut high) = (low.mul(scale), high.mul(scale));
+            if let Some(cap) = job.cap {
+                (low, high) = (capped(low, cap), capped(high, cap));
+            }
+            low.store(scores.as_mut_ptr());
+            high.store(scores.as_mut_ptr().add(LANES));
             scores
         })
     }

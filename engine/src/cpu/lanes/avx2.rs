@@ -9,7 +9,19 @@ use super::Lanes;
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(__m256, __m256);
 
-// SAFETY of all blocks below: constructors promise AVX2 and FMA, and every other method has a value that a
+impl Avx2 {
+    #[inline(always)]
+    pub(super) fn from_registers(low: __m256, high: __m256) -> Self {
+        Avx2(low, high)
+    }
+
+    #[inline(always)]
+    pub(super) fn registers(self) -> (__m256, __m256) {
+        (self.0, self.1)
+    }
+}
+
+// SAFETY of all blocks below: constructors promise AVX2, FMA and F16C, and every other method has a value that a
 // constructor made. Pointers are the caller's promise.
 impl Lanes for Avx2 {
     // 12 sums and 2 halves of weights out of 16 registers; activations are operands in memory.
@@ -39,6 +51,15 @@ impl Lanes for Avx2 {
         };
         // SAFETY: the caller promises sixteen readable numbers.
         Avx2(widen(from), widen(unsafe { from.add(8) }))
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> Self {
+        // SAFETY: see the top of this block.
+        unsafe {
+            let widen = |from: *const u16| _mm256_cvtph_ps(_mm_loadu_si128(from.cast()));
+            Avx2(widen(from), widen(from.add(8)))
+        }
     }
 
     #[inline(always)]

@@ -9,6 +9,18 @@ use super::Lanes;
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(__m512);
 
+impl Avx512 {
+    #[inline(always)]
+    pub(super) fn from_register(register: __m512) -> Self {
+        Avx512(register)
+    }
+
+    #[inline(always)]
+    pub(super) fn register(self) -> __m512 {
+        self.0
+    }
+}
+
 // SAFETY of all blocks below: constructors promise AVX-512F, BW, DQ and VL, and every other method has a value that
 // a constructor made. Pointers are the caller's promise.
 impl Lanes for Avx512 {
@@ -36,6 +48,12 @@ impl Lanes for Avx512 {
             let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
             _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
         })
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> Self {
+        // SAFETY: see the top of this block.
+        Avx512(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) })
     }
 
     #[inline(always)]

@@ -11,6 +11,16 @@ pub(crate) struct Neon([float32x4_t; 4]);
 
 impl Neon {
     #[inline(always)]
+    pub(super) fn from_registers(registers: [float32x4_t; 4]) -> Self {
+        Neon(registers)
+    }
+
+    #[inline(always)]
+    pub(super) fn registers(self) -> [float32x4_t; 4] {
+        self.0
+    }
+
+    #[inline(always)]
     fn zip(self, other: Self, operation: impl Fn(float32x4_t, float32x4_t) -> float32x4_t) -> Self {
         Neon(std::array::from_fn(|part| operation(self.0[part], other.0[part])))
     }
@@ -40,6 +50,19 @@ impl Lanes for Neon {
         // SAFETY: see the top of this block.
         Neon(std::array::from_fn(|part| unsafe {
             vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(from.add(4 * part))))
+        }))
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> Self {
+        // The exponent moves to its place and is corrected by a multiplication by 2^112, which is exact.
+        // SAFETY: see the top of this block.
+        Neon(std::array::from_fn(|part| unsafe {
+            let bits = vmovl_u16(vld1_u16(from.add(4 * part)));
+            let magnitude = vshlq_n_u32::<13>(vandq_u32(bits, vdupq_n_u32(0x7fff)));
+            let scaled = vmulq_f32(vreinterpretq_f32_u32(magnitude), vdupq_n_f32(f32::from_bits(239 << 23)));
+            let sign = vshlq_n_u32::<16>(vandq_u32(bits, vdupq_n_u32(0x8000)));
+            vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(scaled), sign))
         }))
     }
 

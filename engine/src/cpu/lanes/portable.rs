@@ -8,6 +8,11 @@ pub(crate) struct Portable([f32; LANES]);
 
 impl Portable {
     #[inline(always)]
+    pub(super) fn from_array(lanes: [f32; LANES]) -> Self {
+        Portable(lanes)
+    }
+
+    #[inline(always)]
     fn zip(self, other: Self, operation: impl Fn(f32, f32) -> f32) -> Self {
         Portable(std::array::from_fn(|lane| operation(self.0[lane], other.0[lane])))
     }
@@ -35,6 +40,13 @@ impl Lanes for Portable {
         // SAFETY: the caller promises sixteen readable numbers.
         let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
         Portable(bits.map(|bits| f32::from_bits(u32::from(bits) << 16)))
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> Self {
+        // SAFETY: the caller promises sixteen readable numbers.
+        let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
+        Portable(bits.map(|bits| half::f16::from_bits(bits).to_f32()))
     }
 
     #[inline(always)]
