@@ -7,24 +7,31 @@
 
 mod answer;
 mod board;
+mod disk;
+mod seen;
+mod turn;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use pomona_protocol::{
-    Cause, FinishReason, Sampling, StepSample, TokenLogprob, TopLogprob, TurnEvent, Usage,
-};
+use pomona_protocol::{Cause, Sampling, StepSample, Task, TurnEvent};
 use tokio::sync::mpsc;
 
-use crate::backend::{BLOCK_TOKENS, Backend, BackendError, BackendShape};
+use crate::backend::{BLOCK_TOKENS, Backend, BackendError, BackendShape, PictureRows};
+use crate::channels::{Channels, Spoken};
 use crate::checkpoint::GenerationDefaults;
-use crate::sampler::{Choice, Sampler};
-use crate::scheduler::{Admitted, Plan, Scheduler, SchedulerLimits, SequenceId};
+use crate::grammar::Guide;
+use crate::sampler::Sampler;
+use crate::scheduler::{Admitted, Plan, PlannedStep, Scheduler, SchedulerLimits, SequenceId};
 use crate::tokenizer::TokenTable;
 use crate::validate;
-use answer::Answer;
+use crate::vision::Shown;
+use answer::{Answer, AnswerRules};
 pub use board::LoadBoard;
+use disk::Disk;
+use seen::Seen;
+use turn::{News, Turn, send};
 
 /// Free places that a sink must have for its turn to take part in a step: `Started`, `Tokens` and a terminal
 /// event may come of one.
@@ -35,10 +42,20 @@ pub const SINK_EVENTS_MIN: usize = SINK_FREE_MIN + 1;
 /// A turn, tokenised.
 #[derive(Debug)]
 pub struct NewTurn {
-    /// Token ids of the prompt.
+    /// What is wanted.
+    pub task: Task,
+    /// Token ids of the prompt, and of the places of its pictures.
     pub prompt: Vec<u32>,
+    /// The pictures, in order.
+    pub pictures: Vec<Shown>,
     /// Whether the answer is a text of its own (a chat) or goes on in the text of the prompt.
     pub stands_alone: bool,
+    /// Tells thoughts and calls of tools from text.
+    pub channels: Channels,
+    /// Whether the answer ends with its first call of a tool.
+    pub one_call: bool,
+    /// Holds the answer to its form.
+    pub guide: Option<Guide>,
     /// How tokens are chosen and when the answer ends.
     pub sampling: Sampling,
     /// Tokens of the answer that were shown already.
@@ -78,17 +95,7 @@ pub struct Generation {
     turns: BTreeMap<SequenceId, Turn>,
     logits: Vec<f32>,
     board: Arc<LoadBoard>,
-}
-
-struct Turn {
-    answer: Answer,
-    sampler: Sampler,
-    sink: mpsc::Sender<TurnEvent>,
-    prompt_tokens: u32,
-    cached_tokens: u32,
-    is_started: bool,
-    /// What the last `Queued` said.
-    ahead_said: Option<usize>,
+    disk: Option<Disk>,
 }
 
 impl Generation {
@@ -102,7 +109,16 @@ impl Generation {
         let shape = backend.shape();
         board.update(|load| load.kv_blocks_total = shape.kv_blocks as u32);
         let scheduler = Scheduler::new(limits, shape.kv_blocks);
-        Self { backend, shape, facts, scheduler, turns: BTreeMap::new(), logits: Vec::new(), board }
+        Self {
+            backend,
+            shape,
+            facts,
+            scheduler,
+            turns: BTreeMap::new(),
+            logits: Vec::new(),
+            board,
+            disk: None,
+        }
     }
 
     /// Takes a turn. A refusal, or an end that its resumed tokens have reached already, goes to its sink at
@@ -117,7 +133,9 @@ impl Generation {
     /// Computes one step. On an error every turn has failed and this engine is of no further use.
     pub fn step(&mut self) -> Result<StepOutcome, BackendError> {
         self.follow_sinks();
+        self.take_restored()?;
         let plan = self.scheduler.plan();
+        self.save_evicted()?;
         for admitted in &plan.admitted {
             self.start(*admitted);
         }
@@ -148,26 +166,50 @@ impl Generation {
     }
 
     fn try_accept(&mut self, new: NewTurn) -> Result<(), Cause> {
-        let NewTurn { prompt, stands_alone, sampling, resume, sink } = new;
+        let NewTurn {
+            task,
+            prompt,
+            pictures,
+            stands_alone,
+            channels,
+            one_call,
+            guide,
+            sampling,
+            resume,
+            sink,
+        } = new;
+        if task != Task::Generate {
+            let message = "it generates text and computes no embeddings".to_owned();
+            return Err(Cause::InvalidRequest { parameter: "model".to_owned(), message });
+        }
         let BackendShape { vocabulary, context_tokens, .. } = self.shape;
         validate::check_sampling(&sampling, vocabulary)?;
-        validate::check_tokens("prompt", &prompt, vocabulary)?;
+        validate::check_prompt(&prompt, &pictures, self.shape)?;
         validate::check_tokens("resume", &resume, vocabulary)?;
         let answer_max =
             validate::answer_tokens_max(prompt.len(), resume.len(), context_tokens, sampling.max_tokens)?;
-        let eos_token_ids = if sampling.ignore_eos { &[][..] } else { &self.facts.eos_token_ids };
+        // An answer that has the form that was asked for has nothing to go on with.
+        let eos_token_ids =
+            if sampling.ignore_eos && guide.is_none() { &[][..] } else { &self.facts.eos_token_ids };
+        let stop = &sampling.stop;
+        let rules =
+            AnswerRules { stands_alone, channels, one_call, stop, eos_token_ids, tokens_max: answer_max };
         let mut turn = Turn {
-            answer: Answer::new(&self.facts.tokens, stands_alone, &sampling.stop, eos_token_ids, answer_max),
+            answer: Answer::new(&self.facts.tokens, rules),
             sampler: Sampler::new(&sampling, &self.facts.defaults, &prompt),
+            guide,
+            pictures: pictures.into_iter().map(Seen::new).collect(),
             sink,
+            news: News::default(),
             prompt_tokens: prompt.len() as u32,
             cached_tokens: 0,
+            accepted_tokens: 0,
             is_started: false,
             ahead_said: None,
         };
         for id in &resume {
             turn.sampler.replay(*id);
-            if let Some(reason) = turn.answer.push(*id, &mut String::new()) {
+            if let Some(reason) = turn.take(*id, &mut Spoken::default())? {
                 turn.start(0);
                 turn.finish(reason);
                 return Ok(());
@@ -176,8 +218,10 @@ impl Generation {
         // An answer that may outgrow the memory ends there, like one that fills the context.
         let kv_tokens = self.shape.kv_blocks * BLOCK_TOKENS;
         turn.answer.limit(kv_tokens.saturating_sub(prompt.len()));
-        let id = self.scheduler.submit([prompt, resume].concat())?;
+        let tokens_max = (prompt.len() + answer_max).min(kv_tokens);
+        let id = self.scheduler.submit([prompt, resume].concat(), tokens_max)?;
         self.turns.insert(id, turn);
+        self.ask_disk(id);
         Ok(())
     }
 
@@ -226,64 +270,100 @@ impl Generation {
     /// Runs a plan and hands each row of logits to its turn.
     fn compute(&mut self, plan: &Plan) -> Result<(), BackendError> {
         let started = Instant::now();
-        let batch = self.scheduler.batch(plan);
+        self.look(plan)?;
+        let shown: Vec<Vec<PictureRows<'_>>> =
+            plan.steps.iter().map(|planned| shown(&self.turns, planned)).collect();
+        let mut batch = self.scheduler.batch(plan);
+        batch.iter_mut().zip(&shown).for_each(|(step, pictures)| step.pictures = pictures);
         self.backend.step(&batch, &mut self.logits)?;
         let sample = StepSample {
             micros: u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX),
             sequences: batch.len() as u32,
             tokens: batch.iter().map(|step| step.tokens.len() as u32).sum(),
         };
-        let rows = batch.iter().filter(|step| step.wants_logits).count();
+        let rows = batch.iter().map(|step| step.logit_rows).sum::<usize>();
         let (got, expected) = (self.logits.len(), rows * self.shape.vocabulary);
         if got != expected {
             return Err(BackendError { message: format!("{got} logits came back, not {expected}") });
         }
         self.scheduler.complete(plan);
         let mut logits = std::mem::take(&mut self.logits);
-        let wanting = plan.steps.iter().filter(|planned| planned.wants_logits);
-        for (planned, row) in wanting.zip(logits.chunks_exact_mut(self.shape.vocabulary)) {
-            self.advance(planned.sequence, row);
+        let mut rest = logits.as_mut_slice();
+        let (mut sampled, mut accepted) = (0, 0);
+        for planned in plan.steps.iter().filter(|planned| planned.wants_logits) {
+            let (rows, others) = rest.split_at_mut(planned.logit_rows() * self.shape.vocabulary);
+            rest = others;
+            let taken = self.advance_through(planned.sequence, rows);
+            sampled += taken as u64;
+            accepted += taken.saturating_sub(1) as u64;
         }
         self.logits = logits;
-        self.board.record(sample, rows as u64);
+        self.scheduler.observe(plan, started.elapsed());
+        self.board.record(sample, sampled);
+        self.board.update(|load| {
+            load.guessed_tokens += plan.guesses as u64;
+            load.accepted_tokens += accepted;
+        });
         self.show_load(0);
         Ok(())
     }
 
-    /// Samples the next token of a turn and tells its consumer.
-    fn advance(&mut self, id: SequenceId, row: &mut [f32]) {
-        let Some(turn) = self.turns.get_mut(&id) else { return };
-        let first = turn.answer.tokens() as u32;
-        let choice = match turn.sampler.choose(row, first) {
-            Ok(choice) => choice,
-            Err(error) => {
-                send(
-                    &turn.sink,
-                    TurnEvent::Failed { cause: Cause::EngineLost { message: error.to_string() } },
-                );
-                self.turns.remove(&id);
-                self.scheduler.finish_and_forget(id);
-                return;
-            }
-        };
-        let token = choice.id;
-        let ended = if turn.answer.is_end(token) {
-            Some(FinishReason::Stop)
-        } else {
-            let mut text = String::new();
-            let ended = turn.answer.push(token, &mut text);
-            let logprobs = token_logprob(&self.facts.tokens, choice).into_iter().collect();
-            send(&turn.sink, TurnEvent::Tokens { first, ids: vec![token], text, logprobs });
-            ended
-        };
-        match ended {
-            None => self.scheduler.push(id, token),
-            Some(reason) => {
-                turn.finish(reason);
-                self.turns.remove(&id);
-                self.scheduler.finish(id);
+    /// Has the model look at pictures that a plan begins with.
+    fn look(&mut self, plan: &Plan) -> Result<(), BackendError> {
+        for planned in &plan.steps {
+            let Some(turn) = self.turns.get_mut(&planned.sequence) else { continue };
+            for picture in &mut turn.pictures {
+                picture.look(&planned.positions, self.backend.as_mut())?;
             }
         }
+        Ok(())
+    }
+
+    /// Takes a row behind a turn's last token and behind each of its guesses, up to the first wrong one. Its consumer
+    /// hears of all that came of it at once. Returns how many rows counted.
+    fn advance_through(&mut self, id: SequenceId, rows: &mut [f32]) -> usize {
+        let mut taken = 0;
+        for row in rows.chunks_exact_mut(self.shape.vocabulary) {
+            taken += 1;
+            if !self.advance(id, row) {
+                break;
+            }
+        }
+        if let Some(turn) = self.turns.get_mut(&id) {
+            turn.tell();
+        }
+        taken
+    }
+
+    /// Samples the next token of a turn. True when it was guessed, so that the row behind it counts too.
+    fn advance(&mut self, id: SequenceId, row: &mut [f32]) -> bool {
+        let Some(turn) = self.turns.get_mut(&id) else { return false };
+        let chosen = turn.choose(row).and_then(|choice| {
+            let token = choice.id;
+            Ok((token, turn.accept(choice, &self.facts.tokens)?))
+        });
+        match chosen {
+            Ok((token, None)) => {
+                let was_guessed = self.scheduler.push(id, token);
+                turn.accepted_tokens += u32::from(was_guessed);
+                return was_guessed;
+            }
+            Ok((_, Some(reason))) => {
+                turn.finish(reason);
+                self.scheduler.finish(id);
+            }
+            Err(cause) => {
+                turn.tell();
+                // Logits that are no numbers may come of KV that is none.
+                match cause {
+                    Cause::EngineLost { .. } => self.scheduler.finish_and_forget(id),
+                    _ => self.scheduler.finish(id),
+                }
+                send(&turn.sink, TurnEvent::Failed { cause });
+            }
+        }
+        self.turns.remove(&id);
+        false
     }
 
     fn show_load(&self, step_prefill_tokens: usize) {
@@ -296,37 +376,8 @@ impl Generation {
     }
 }
 
-impl Turn {
-    fn start(&mut self, cached_tokens: u32) {
-        self.is_started = true;
-        // A resumed token is no part of the prompt, even where its KV was found.
-        self.cached_tokens = cached_tokens.min(self.prompt_tokens);
-        let (prompt_tokens, cached_tokens) = (self.prompt_tokens, self.cached_tokens);
-        send(&self.sink, TurnEvent::Started { prompt_tokens, cached_tokens });
-    }
-
-    fn finish(&mut self, reason: FinishReason) {
-        let (reason, text) = self.answer.end(reason);
-        let usage = Usage {
-            prompt_tokens: self.prompt_tokens,
-            cached_tokens: self.cached_tokens,
-            completion_tokens: self.answer.tokens() as u32,
-        };
-        send(&self.sink, TurnEvent::Finished { reason, text, usage });
-    }
-}
-
-/// Room was made sure of before; the only failure left is a consumer that has gone, which needs no event.
-fn send(sink: &mpsc::Sender<TurnEvent>, event: TurnEvent) {
-    let sent = sink.try_send(event);
-    debug_assert!(!matches!(sent, Err(mpsc::error::TrySendError::Full(_))), "a sink without room was used");
-}
-
-fn token_logprob(tokens: &TokenTable, choice: Choice) -> Option<TokenLogprob> {
-    let named = |id: u32, logprob: f32| TopLogprob { id, bytes: tokens.bytes(id).to_vec(), logprob };
-    let logprobs = choice.logprobs?;
-    Some(TokenLogprob {
-        chosen: named(choice.id, logprobs.chosen),
-        top: logprobs.top.into_iter().map(|(id, logprob)| named(id, logprob)).collect(),
-    })
+/// The pictures that have places in a step.
+fn shown<'a>(turns: &'a BTreeMap<SequenceId, Turn>, planned: &PlannedStep) -> Vec<PictureRows<'a>> {
+    let pictures = turns.get(&planned.sequence).map(|turn| turn.pictures.as_slice());
+    pictures.unwrap_or_default().iter().filter_map(|picture| picture.within(&planned.positions)).collect()
 }

@@ -6,10 +6,14 @@ pub mod backend;
 
 pub mod checkpoint;
 pub mod cpu;
+pub mod gguf;
 
 pub mod tokenizer;
+pub mod vision;
 
+pub mod channels;
 pub mod detokenizer;
+pub mod grammar;
 pub mod stop;
 pub mod template;
 
@@ -18,8 +22,12 @@ pub mod sampler;
 pub mod validate;
 
 pub mod prefix;
+pub mod speculation;
+pub mod tier;
+
 pub mod scheduler;
 
+pub mod embedding;
 pub mod generation;
 pub mod serve;
 

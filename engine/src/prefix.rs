@@ -5,12 +5,14 @@
 //! memory. Nodes that nobody holds stay until their memory is wanted, the least recently used leaf first.
 //! Pure; owned by the scheduler, which decides when blocks are wanted.
 
+mod key;
 mod table;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::backend::{BLOCK_TOKENS, BlockId};
 
+pub use key::PrefixKey;
 pub use table::BlockTable;
 
 /// The ids of a node: exactly [`BLOCK_TOKENS`].
@@ -28,6 +30,17 @@ pub struct BlockPool {
     unheld_nodes: usize,
     /// Counts uses; stands in for a clock.
     tick: u64,
+    /// Present where somebody keeps copies of nodes.
+    track: Option<Track>,
+}
+
+/// What a keeper of copies needs to know.
+#[derive(Debug, Default)]
+struct Track {
+    /// Nodes that were evicted; their KV is there until their blocks are written to.
+    evicted: Vec<(BlockId, PrefixKey)>,
+    /// Nodes that are new, oldest first; some may have gone again.
+    unsaved: VecDeque<(BlockId, PrefixKey)>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +52,7 @@ struct Block {
 #[derive(Debug)]
 struct Node {
     parent: Option<BlockId>,
+    key: PrefixKey,
     tokens: NodeTokens,
     children: u32,
     last_used: u64,
@@ -54,6 +68,27 @@ impl BlockPool {
             evictable: BTreeSet::new(),
             unheld_nodes: 0,
             tick: 0,
+            track: None,
+        }
+    }
+
+    /// From now on remembers which nodes are new and which are evicted.
+    pub fn track(&mut self) {
+        self.track = Some(Track::default());
+    }
+
+    /// Nodes that were evicted since the last call. Their blocks may be written to after it.
+    pub fn take_evicted(&mut self) -> Vec<(BlockId, PrefixKey)> {
+        self.track.as_mut().map(|track| std::mem::take(&mut track.evicted)).unwrap_or_default()
+    }
+
+    /// A node that was not returned before, if there is one.
+    pub fn next_unsaved(&mut self) -> Option<(BlockId, PrefixKey)> {
+        loop {
+            let (block, key) = self.track.as_mut()?.unsaved.pop_front()?;
+            if self.blocks[block.0 as usize].node.as_ref().is_some_and(|node| node.key == key) {
+                return Some((block, key));
+            }
         }
     }
 
@@ -115,7 +150,16 @@ impl BlockPool {
             self.node_mut(parent).children += 1;
         }
         self.tick += 1;
-        let node = Node { parent, tokens, children: 0, last_used: self.tick };
+        let parent_key = parent.map_or(PrefixKey::EMPTY, |parent| self.node_mut(parent).key);
+        let key = parent_key.child(&tokens);
+        if let Some(track) = &mut self.track {
+            // More than there are blocks are mostly gone.
+            if track.unsaved.len() >= self.blocks.len() {
+                track.unsaved.pop_front();
+            }
+            track.unsaved.push_back((block, key));
+        }
+        let node = Node { parent, key, tokens, children: 0, last_used: self.tick };
         self.blocks[block.0 as usize].node = Some(node);
         block
     }
@@ -147,6 +191,9 @@ impl BlockPool {
         while !self.evictable.is_empty() {
             self.evict_oldest();
         }
+        if let Some(track) = &mut self.track {
+            track.evicted.clear();
+        }
     }
 
     fn child(&self, parent: Option<BlockId>, tokens: &[u32]) -> Option<BlockId> {
@@ -168,6 +215,9 @@ impl BlockPool {
         let (_, block) = self.evictable.pop_first().expect("invariant: an unheld node has an unheld leaf");
         let state = &mut self.blocks[block.0 as usize];
         let node = state.node.take().expect("invariant: only nodes are evictable");
+        if let Some(track) = &mut self.track {
+            track.evicted.push((block, node.key));
+        }
         self.children.remove(&(node.parent, node.tokens));
         self.unheld_nodes -= 1;
         self.free.push(block);

@@ -14,6 +14,7 @@ use std::collections::{HashMap, HashSet};
 use pomona_protocol::Sampling;
 
 use crate::checkpoint::GenerationDefaults;
+use crate::grammar::TokenMask;
 use draw::Truncation;
 pub use select::best;
 
@@ -83,7 +84,20 @@ impl Sampler {
     /// Chooses the token at `index` of the answer and remembers it. `logits` has one value per id of the
     /// vocabulary and is spent: penalties are worked into it in place.
     pub fn choose(&mut self, logits: &mut [f32], index: u32) -> Result<Choice, UnusableLogits> {
+        self.choose_within(None, logits, index)
+    }
+
+    /// The same among tokens that are allowed. Log-probabilities are those of the model, which knows of no mask.
+    pub fn choose_within(
+        &mut self,
+        mask: Option<&TokenMask>,
+        logits: &mut [f32],
+        index: u32,
+    ) -> Result<Choice, UnusableLogits> {
         let raw = self.logprobs.map(|top| (top, logits.to_vec()));
+        if let Some(mask) = mask {
+            mask.apply(logits);
+        }
         self.penalise(logits);
         let id = if self.temperature == 0.0 {
             argmax(logits)?

@@ -6,19 +6,28 @@
 //! 1. Every running answer gets its next token. When KV memory runs out, the youngest sequence gives way: it
 //!    waits again, first of all, and later computes anew what the prefix tree has lost of it.
 //! 2. Waiting turns enter in order of arrival, while there is a place in the batch and KV for their prompt.
-//! 3. Prompts share what the step allows (see `share`), so that a long one stalls neither answers nor others.
+//! 3. Prompts share what the step allows (see `pace` and `share`), so that a long one stalls neither answers nor others.
+//! 4. Where no prompt is computed and nobody waits, answers are guessed ahead, as far as that pays (see `guesses`).
 //!
 //! A paused sequence, whose consumer is slow, keeps its place and its memory but takes no part.
 
+mod guesses;
+mod pace;
+mod restore;
 mod share;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
 
 use pomona_protocol::Cause;
 
-use crate::backend::{BLOCK_TOKENS, SequenceStep};
-use crate::prefix::{BlockPool, BlockTable};
+use crate::backend::{BLOCK_TOKENS, BlockId, SequenceStep};
+use crate::prefix::{BlockPool, BlockTable, PrefixKey};
+use crate::speculation::Guesser;
+use crate::vision::FIRST_PLACE;
+use pace::{Pace, Work};
+pub use restore::Restore;
 
 /// Seconds after which a refused turn may try again: an answer or two will have ended by then.
 const RETRY_AFTER_S: u32 = 1;
@@ -36,6 +45,10 @@ pub struct SchedulerLimits {
     pub waiting_max: usize,
     /// Prompt tokens in one step.
     pub step_prefill_tokens_max: usize,
+    /// Guessed tokens in one step, of all answers together; 0 turns guessing off.
+    pub step_guesses_max: usize,
+    /// How likely a guess must be right, 0 to 1; none leaves it to what guesses were measured to cost.
+    pub guess_chance_min: Option<f32>,
 }
 
 /// What the next step computes, and who entered or had to leave.
@@ -49,6 +62,8 @@ pub struct Plan {
     pub exhausted: Vec<(SequenceId, Cause)>,
     /// Prompt tokens in `steps`.
     pub prefill_tokens: usize,
+    /// Guessed tokens in `steps`.
+    pub guesses: usize,
 }
 
 /// A part of the batch.
@@ -58,8 +73,17 @@ pub struct PlannedStep {
     pub sequence: SequenceId,
     /// Which of its tokens, by position.
     pub positions: Range<usize>,
+    /// How many of them, the last ones, are guesses.
+    pub guesses: usize,
     /// Whether they end at its last token, so that the next one can be sampled.
     pub wants_logits: bool,
+}
+
+impl PlannedStep {
+    /// Rows of logits that come of it: behind its last token, and behind each guess.
+    pub fn logit_rows(&self) -> usize {
+        if self.wants_logits { 1 + self.guesses } else { 0 }
+    }
 }
 
 /// A turn that entered the batch.
@@ -78,20 +102,31 @@ pub struct Scheduler {
     pool: BlockPool,
     waiting: BTreeMap<SequenceId, Waiting>,
     running: BTreeMap<SequenceId, Running>,
+    pace: Pace,
     next_id: u64,
 }
 
 #[derive(Debug)]
 struct Waiting {
     tokens: Vec<u32>,
+    tokens_max: usize,
     paused: bool,
+    /// Its prefix comes from disk.
+    is_restoring: bool,
 }
 
 #[derive(Debug)]
 struct Running {
-    /// Prompt and answer so far.
+    /// Prompt and answer so far; behind them guesses while a step is computed.
     tokens: Vec<u32>,
-    /// How many of them have KV.
+    /// Tokens that there may be in the end.
+    tokens_max: usize,
+    /// The last tokens that are guesses, not yet found right or wrong.
+    guesses: usize,
+    /// How many of them there were.
+    guessed: usize,
+    guesser: Guesser,
+    /// How many tokens have KV.
     computed: usize,
     /// Tokens there were on entry; up to here it is prefill.
     prefill_end: usize,
@@ -107,13 +142,14 @@ impl Scheduler {
             pool: BlockPool::new(kv_blocks),
             waiting: BTreeMap::new(),
             running: BTreeMap::new(),
+            pace: Pace::new(),
             next_id: 0,
         }
     }
 
-    /// Queues a turn: prompt and resumed tokens, at least one. Refused when too many wait, or when it could
-    /// not even enter an empty engine.
-    pub fn submit(&mut self, tokens: Vec<u32>) -> Result<SequenceId, Cause> {
+    /// Queues a turn: prompt and resumed tokens, at least one, and how many there may be when the answer ends. Refused
+    /// when too many wait, or when it could not even enter an empty engine.
+    pub fn submit(&mut self, tokens: Vec<u32>, tokens_max: usize) -> Result<SequenceId, Cause> {
         let needed = blocks_for(tokens.len() + 1);
         if needed > self.pool.total() {
             return Err(Cause::KvExhausted { needed: needed as u32, total: self.pool.total() as u32 });
@@ -128,7 +164,7 @@ impl Scheduler {
         }
         let id = SequenceId(self.next_id);
         self.next_id += 1;
-        self.waiting.insert(id, Waiting { tokens, paused: false });
+        self.waiting.insert(id, Waiting { tokens, tokens_max, paused: false, is_restoring: false });
         Ok(id)
     }
 
@@ -139,7 +175,11 @@ impl Scheduler {
         if !memory_is_short {
             self.admit(&mut plan);
         }
-        self.plan_prefills(&mut plan);
+        let answers = plan.steps.len();
+        if !self.pace.wants_quiet_step(answers) {
+            self.plan_prefills(&mut plan, answers);
+            self.plan_guesses(&mut plan);
+        }
         plan
     }
 
@@ -151,39 +191,45 @@ impl Scheduler {
                 tokens: &running.tokens[planned.positions.clone()],
                 position: planned.positions.start,
                 blocks: running.table.blocks(),
-                wants_logits: planned.wants_logits,
+                pictures: &[],
+                logit_rows: planned.logit_rows(),
             }
         };
         plan.steps.iter().map(step).collect()
     }
 
-    /// The plan was computed: its KV is there, and full blocks can be shared.
+    /// The plan was computed: its KV is there, and full blocks can be shared. What follows a guess is not known yet.
     pub fn complete(&mut self, plan: &Plan) {
         for planned in &plan.steps {
             let Some(running) = self.running.get_mut(&planned.sequence) else { continue };
-            running.computed = planned.positions.end;
+            running.computed = planned.positions.end - planned.guesses;
             running.table.publish(&mut self.pool, &running.tokens[..running.computed]);
         }
     }
 
-    /// Appends the token that was sampled for a running sequence.
-    pub fn push(&mut self, id: SequenceId, token: u32) {
-        if let Some(running) = self.running.get_mut(&id) {
-            running.tokens.push(token);
-        }
+    /// The plan took so long, sampling included. Paces the steps to come.
+    pub fn observe(&mut self, plan: &Plan, took: Duration) {
+        let answers = plan.steps.iter().filter(|planned| planned.wants_logits).count();
+        let work = Work { answers, prefill_tokens: plan.prefill_tokens, guesses: plan.guesses };
+        self.pace.observe(work, took.as_secs_f32() * 1e6);
     }
 
     /// Ends a turn, wherever it is. Its full blocks stay in the prefix tree.
     pub fn finish(&mut self, id: SequenceId) {
         self.waiting.remove(&id);
-        if let Some(running) = self.running.remove(&id) {
+        if let Some(mut running) = self.running.remove(&id) {
+            // Guesses that came true may have filled a block since.
+            running.table.publish(&mut self.pool, &running.tokens[..running.computed]);
             running.table.release(&mut self.pool);
         }
     }
 
     /// Ends a turn whose KV is not to be trusted, and drops all KV that nobody holds.
     pub fn finish_and_forget(&mut self, id: SequenceId) {
-        self.finish(id);
+        self.waiting.remove(&id);
+        if let Some(running) = self.running.remove(&id) {
+            running.table.release(&mut self.pool);
+        }
         self.pool.forget_unheld();
     }
 
@@ -206,6 +252,21 @@ impl Scheduler {
         self.running.values().filter(|running| !running.paused).count()
     }
 
+    /// From now on remembers which blocks are new and which are evicted.
+    pub fn track_blocks(&mut self) {
+        self.pool.track();
+    }
+
+    /// See [`BlockPool::take_evicted`].
+    pub fn take_evicted(&mut self) -> Vec<(BlockId, PrefixKey)> {
+        self.pool.take_evicted()
+    }
+
+    /// See [`BlockPool::next_unsaved`].
+    pub fn next_unsaved(&mut self) -> Option<(BlockId, PrefixKey)> {
+        self.pool.next_unsaved()
+    }
+
     /// The KV blocks.
     pub fn pool(&self) -> &BlockPool {
         &self.pool
@@ -221,7 +282,7 @@ impl Scheduler {
             while let Some(running) = self.running.get_mut(&id) {
                 let positions = running.computed..running.tokens.len();
                 if running.table.grow(&mut self.pool, positions.end) {
-                    plan.steps.push(PlannedStep { sequence: id, positions, wants_logits: true });
+                    plan.steps.push(PlannedStep { sequence: id, positions, guesses: 0, wants_logits: true });
                     break;
                 }
                 memory_is_short = true;
@@ -235,47 +296,59 @@ impl Scheduler {
     fn make_room(&mut self, plan: &mut Plan) {
         let is_alone = self.running.len() == 1;
         let Some((id, youngest)) = self.running.pop_last() else { return };
-        let Running { tokens, table, paused, .. } = youngest;
+        let Running { tokens, tokens_max, table, paused, .. } = youngest;
         table.release(&mut self.pool);
         if is_alone {
             let (needed, total) = (blocks_for(tokens.len()) as u32, self.pool.total() as u32);
             plan.exhausted.push((id, Cause::KvExhausted { needed, total }));
         } else {
-            self.waiting.insert(id, Waiting { tokens, paused });
+            self.waiting.insert(id, Waiting { tokens, tokens_max, paused, is_restoring: false });
         }
     }
 
     /// Rule 2. One spare block per running sequence is left, so that who enters need not leave at once.
     fn admit(&mut self, plan: &mut Plan) {
         while self.running.len() < self.limits.running_max {
-            let next = self.waiting.iter().find(|(_, waiting)| !waiting.paused);
+            let next = self.waiting.iter().find(|(_, waiting)| !waiting.paused && !waiting.is_restoring);
             let Some((&id, waiting)) = next else { return };
             let capacity = waiting.tokens.len() + 1;
             let spare = self.running.len();
             let Some(table) = BlockTable::begin(&mut self.pool, &waiting.tokens, capacity, spare) else {
                 return;
             };
-            let Some(Waiting { tokens, paused }) = self.waiting.remove(&id) else { return };
+            let Some(Waiting { tokens, tokens_max, paused, .. }) = self.waiting.remove(&id) else { return };
             let computed = table.published_tokens();
             plan.admitted.push(Admitted { sequence: id, cached_tokens: computed });
-            let prefill_end = tokens.len();
-            self.running.insert(id, Running { tokens, computed, prefill_end, table, paused });
+            let running = Running {
+                tokens_max,
+                guesses: 0,
+                guessed: 0,
+                guesser: Guesser::default(),
+                computed,
+                prefill_end: tokens.len(),
+                tokens,
+                table,
+                paused,
+            };
+            self.running.insert(id, running);
         }
     }
 
-    /// Rule 3.
-    fn plan_prefills(&mut self, plan: &mut Plan) {
+    /// Rule 3, beside so many answers.
+    fn plan_prefills(&mut self, plan: &mut Plan, answers: usize) {
         let prefilling = self.running.iter().filter(|(_, running)| !running.is_decoding() && !running.paused);
         let remaining: Vec<(SequenceId, Range<usize>)> =
             prefilling.map(|(id, running)| (*id, running.computed..running.prefill_end)).collect();
         let wanted: Vec<usize> = remaining.iter().map(|(_, range)| range.len()).collect();
-        let shares = share::share(&wanted, self.limits.step_prefill_tokens_max);
+        let budget = self.pace.prefill_tokens(answers, self.limits.step_prefill_tokens_max);
+        let shares = share::share(&wanted, budget);
         for ((id, range), tokens) in remaining.into_iter().zip(shares) {
             if tokens > 0 {
-                let positions = range.start..range.start + tokens;
+                let end = whole_pictures(&self.running[&id].tokens, range.start + tokens);
+                let positions = range.start..end.min(range.end);
                 let wants_logits = positions.end == range.end;
-                plan.prefill_tokens += tokens;
-                plan.steps.push(PlannedStep { sequence: id, positions, wants_logits });
+                plan.prefill_tokens += positions.len();
+                plan.steps.push(PlannedStep { sequence: id, positions, guesses: 0, wants_logits });
             }
         }
     }
@@ -285,6 +358,13 @@ impl Running {
     fn is_decoding(&self) -> bool {
         self.computed >= self.prefill_end
     }
+}
+
+/// A cut at `end`, moved behind the picture that it would go through: all places of one are computed in one step.
+fn whole_pictures(tokens: &[u32], end: usize) -> usize {
+    let is_place = |at: usize| tokens.get(at).is_some_and(|token| *token >= FIRST_PLACE);
+    let cuts = |at: &usize| *at > 0 && is_place(at - 1) && is_place(*at);
+    (end..=tokens.len()).find(|at| !cuts(at)).unwrap_or(end)
 }
 
 fn blocks_for(tokens: usize) -> usize {

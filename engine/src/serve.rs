@@ -6,8 +6,10 @@
 //! per turn, and nothing on that way blocks. The words are those of [`pomona_protocol::engine`]. Restarting is
 //! the node's business: an engine whose backend failed says so and ends.
 
+mod choice;
 mod connection;
 mod load;
+mod prepare;
 mod process;
 mod thread;
 mod turn;
@@ -19,20 +21,24 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use pomona_config::EngineConfig;
+use pomona_config::{EngineConfig, Speculation};
 use pomona_protocol::ModelId;
 use tokio::net::UnixListener;
 use tokio::sync::{oneshot, watch as phase_channel};
 use tokio::task::JoinSet;
 
+use crate::backend::Accelerator;
 use crate::generation::LoadBoard;
 use crate::scheduler::SchedulerLimits;
-pub use load::Loaded;
+pub use load::{Loaded, LoadedModel};
 pub use process::{EngineHandle, EngineProcess, run_process, spawn_in_thread};
 use thread::{Command, Phase};
 
 /// Connections at once. Each takes a file descriptor and a few KiB; more wait in the listener's backlog.
 const CONNECTIONS_MAX: usize = 8192;
+/// Guessed tokens in one step: two answers' worth. More would keep the others of a batch waiting for longer than a
+/// reader overlooks.
+const STEP_GUESSES_MAX: usize = 16;
 /// How long connections get to say their last words before the engine ends.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How long a running step may delay the end.
@@ -75,6 +81,8 @@ pub struct ServeOptions {
     pub model_id: ModelId,
     /// Threads, memory and batch.
     pub engine: EngineConfig,
+    /// What serves models besides the CPU, if this build has such.
+    pub accelerator: Option<&'static dyn Accelerator>,
 }
 
 /// Loads a model; told where to report bytes done and bytes in all.
@@ -86,10 +94,11 @@ pub async fn serve(
     options: ServeOptions,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), EngineError> {
-    let ServeOptions { model_dir, model_id, engine } = options;
+    let ServeOptions { model_dir, model_id, engine, accelerator } = options;
     let limits = limits(&engine);
     let id = model_id.clone();
-    let loader: Loader = Box::new(move |progress| load::load_folder(&model_dir, id, &engine, progress));
+    let loader: Loader =
+        Box::new(move |progress| load::load_folder(&model_dir, id, &engine, accelerator, progress));
     serve_loaded_by(listener, loader, model_id, limits, shutdown).await
 }
 
@@ -159,5 +168,10 @@ fn limits(engine: &EngineConfig) -> SchedulerLimits {
         running_max: engine.running_max.max(1) as usize,
         waiting_max: engine.waiting_max as usize,
         step_prefill_tokens_max: engine.step_prefill_tokens_max.max(1) as usize,
+        step_guesses_max: match engine.speculation {
+            Speculation::PromptLookup => STEP_GUESSES_MAX,
+            Speculation::Off => 0,
+        },
+        guess_chance_min: None,
     }
 }

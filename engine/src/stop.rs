@@ -9,12 +9,13 @@
 pub struct StopMatcher {
     stops: Vec<String>,
     held: String,
+    met: Option<usize>,
 }
 
 impl StopMatcher {
     /// A matcher for these texts, at most [`pomona_protocol::limits::STOP_STRINGS_MAX`], none empty.
     pub fn new(stops: &[String]) -> Self {
-        Self { stops: stops.to_vec(), held: String::new() }
+        Self { stops: stops.to_vec(), held: String::new(), met: None }
     }
 
     /// Takes the next piece of text and appends to `certain` what may be shown. True when a stop string was
@@ -28,7 +29,8 @@ impl StopMatcher {
             return false;
         }
         self.held.push_str(text);
-        if let Some(start) = self.first_match() {
+        if let Some((start, stop)) = self.first_match() {
+            self.met = Some(stop);
             certain.push_str(&self.held[..start]);
             self.held.clear();
             return true;
@@ -45,13 +47,18 @@ impl StopMatcher {
         self.held.clear();
     }
 
-    /// Where the winning match begins.
-    fn first_match(&self) -> Option<usize> {
-        let found = self.stops.iter().filter_map(|stop| {
+    /// The stop string that was met.
+    pub fn met(&self) -> Option<&str> {
+        self.met.map(|stop| self.stops[stop].as_str())
+    }
+
+    /// Where the winning match begins, and which it is.
+    fn first_match(&self) -> Option<(usize, usize)> {
+        let found = self.stops.iter().enumerate().filter_map(|(index, stop)| {
             let start = self.held.find(stop.as_str())?;
-            Some((start + stop.len(), start))
+            Some((start + stop.len(), start, index))
         });
-        found.min().map(|(_, start)| start)
+        found.min().map(|(_, start, index)| (start, index))
     }
 
     /// Bytes of the longest suffix that begins some stop string.

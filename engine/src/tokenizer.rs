@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 pub use table::TokenTable;
 
+use crate::gguf;
+
 /// Why a tokenizer cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
@@ -50,7 +52,14 @@ pub struct Tokenizer {
 
 impl Tokenizer {
     /// Reads `tokenizer.json` of a model folder and checks it against the model's `vocabulary`.
+    /// A GGUF file has its tokenizer in it.
     pub fn open(model_dir: &Path, vocabulary: usize) -> Result<Self, TokenizerError> {
+        if let Some(path) = gguf::find(model_dir) {
+            let unreadable = |message: String| TokenizerError::Unreadable { path: path.clone(), message };
+            let header = gguf::read_header(&path).map_err(unreadable)?;
+            let json = gguf::tokenizer(&header).map_err(|error| unreadable(error.to_string()))?;
+            return Self::from_json(json.to_string().as_bytes(), vocabulary);
+        }
         let path = model_dir.join("tokenizer.json");
         let unreadable = |message: String| TokenizerError::Unreadable { path: path.clone(), message };
         let json = std::fs::read(&path).map_err(|error| unreadable(error.to_string()))?;
@@ -98,6 +107,11 @@ impl Tokenizer {
     /// The id of a token as it is written in the vocabulary, `<|im_end|>` for instance.
     pub fn id_of(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
+    }
+
+    /// A token as it is written in the vocabulary.
+    pub fn word_of(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
     }
 
     fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>, TokenizerError> {

@@ -3,8 +3,15 @@
 //! The gateway checks what it can; an engine trusts nobody, because a value out of range (NaN included) would
 //! only show as a strange answer.
 
-use pomona_protocol::limits::{LOGIT_BIAS_MAX, STOP_STRING_BYTES_MAX, STOP_STRINGS_MAX, TOP_LOGPROBS_MAX};
-use pomona_protocol::{Cause, Sampling};
+use std::collections::BTreeSet;
+
+use crate::backend::BackendShape;
+use crate::vision::Shown;
+use pomona_protocol::limits::{
+    FORMAT_BYTES_MAX, LOGIT_BIAS_MAX, STOP_STRING_BYTES_MAX, STOP_STRINGS_MAX, TOOL_NAME_BYTES_MAX,
+    TOOLS_BYTES_MAX, TOOLS_MAX, TOP_LOGPROBS_MAX,
+};
+use pomona_protocol::{AnswerForm, Cause, OutputFormat, Sampling, Tool, ToolChoice};
 
 /// Refuses sampling parameters out of range, naming the parameter, the value and the range.
 pub fn check_sampling(sampling: &Sampling, vocabulary: usize) -> Result<(), Cause> {
@@ -28,6 +35,92 @@ pub fn check_sampling(sampling: &Sampling, vocabulary: usize) -> Result<(), Caus
         return Err(invalid("max_tokens", "0 is not at least 1".to_owned()));
     }
     check_stop(&sampling.stop)
+}
+
+/// Refuses a form of the answer that is too large or makes no sense, before anything is built of it.
+pub fn check_form(form: &AnswerForm) -> Result<(), Cause> {
+    check_tools(&form.tools)?;
+    match &form.tool_choice {
+        ToolChoice::Required if form.tools.is_empty() => {
+            return Err(invalid("tool_choice", "`required` needs at least one tool".to_owned()));
+        }
+        ToolChoice::Named(name) if form.tools.iter().all(|tool| tool.name != *name) => {
+            let known: Vec<&str> = form.tools.iter().map(|tool| tool.name.as_str()).collect();
+            let shown: String = name.chars().take(TOOL_NAME_BYTES_MAX).collect();
+            return Err(invalid(
+                "tool_choice",
+                format!("`{shown}` is none of the tools: {}", known.join(", ")),
+            ));
+        }
+        _ => {}
+    }
+    let format_bytes = match &form.format {
+        OutputFormat::Text | OutputFormat::Json => 0,
+        OutputFormat::JsonSchema(text) | OutputFormat::Regex(text) | OutputFormat::Grammar(text) => {
+            text.len()
+        }
+    };
+    if format_bytes > FORMAT_BYTES_MAX {
+        return Err(invalid(
+            "response_format",
+            format!("{format_bytes} bytes are not in 0 to {FORMAT_BYTES_MAX}"),
+        ));
+    }
+    Ok(())
+}
+
+fn check_tools(tools: &[Tool]) -> Result<(), Cause> {
+    if tools.len() > TOOLS_MAX {
+        return Err(invalid("tools", format!("{} tools are not in 0 to {TOOLS_MAX}", tools.len())));
+    }
+    let mut names = BTreeSet::new();
+    let mut bytes = 0;
+    for tool in tools {
+        let Tool { name, description, parameters, .. } = tool;
+        bytes += name.len()
+            + description.as_ref().map_or(0, String::len)
+            + parameters.as_ref().map_or(0, String::len);
+        if !crate::channels::is_tool_name(name) {
+            let shown: String = name.chars().take(TOOL_NAME_BYTES_MAX).collect();
+            let allowed = format!("1 to {TOOL_NAME_BYTES_MAX} letters, digits, `_`, `-` and `.`");
+            return Err(invalid("tools", format!("the name `{shown}` is not {allowed}")));
+        }
+        if !names.insert(name) {
+            return Err(invalid("tools", format!("`{name}` comes twice")));
+        }
+        let schema = parameters.as_deref().map(serde_json::from_str::<serde_json::Value>);
+        match schema {
+            None | Some(Ok(serde_json::Value::Object(_))) => {}
+            Some(Ok(_)) => {
+                return Err(invalid("tools", format!("the parameters of `{name}` are no JSON object")));
+            }
+            Some(Err(error)) => {
+                return Err(invalid("tools", format!("the parameters of `{name}` are no JSON: {error}")));
+            }
+        }
+    }
+    if bytes > TOOLS_BYTES_MAX {
+        return Err(invalid("tools", format!("{bytes} bytes are not in 0 to {TOOLS_BYTES_MAX}")));
+    }
+    Ok(())
+}
+
+/// Refuses a prompt with ids that are neither tokens of the model nor places of its pictures.
+pub fn check_prompt(ids: &[u32], pictures: &[Shown], shape: BackendShape) -> Result<(), Cause> {
+    let places = shape.vision.map_or(0, |vision| vision.places);
+    if !pictures.is_empty() && places == 0 {
+        return Err(invalid("messages", "this model takes no pictures; leave them out".to_owned()));
+    }
+    let mut from = 0;
+    for picture in pictures {
+        let (start, end) = (picture.position, picture.position + places);
+        let Some(between) = ids.get(from..start).filter(|_| end <= ids.len()) else {
+            return Err(invalid("messages", format!("a picture at {start} of {} tokens", ids.len())));
+        };
+        check_tokens("prompt", between, shape.vocabulary)?;
+        from = end;
+    }
+    check_tokens("prompt", &ids[from..], shape.vocabulary)
 }
 
 /// Refuses token ids that the model does not have.
@@ -88,7 +181,8 @@ fn check_stop(stop: &[String]) -> Result<(), Cause> {
     }
 }
 
-fn invalid(parameter: &str, message: String) -> Cause {
+/// The refusal of a parameter.
+pub(crate) fn invalid(parameter: &str, message: String) -> Cause {
     Cause::InvalidRequest { parameter: parameter.to_owned(), message }
 }
 

@@ -31,12 +31,12 @@ impl LoadBoard {
     }
 
     /// Changes what is shown.
-    pub(super) fn update(&self, change: impl FnOnce(&mut EngineLoad)) {
+    pub(crate) fn update(&self, change: impl FnOnce(&mut EngineLoad)) {
         change(&mut self.lock().load);
     }
 
     /// Counts a completed step.
-    pub(super) fn record(&self, sample: StepSample, generated_tokens: u64) {
+    pub(crate) fn record(&self, sample: StepSample, generated_tokens: u64) {
         let mut state = self.lock();
         state.load.steps += 1;
         state.load.generated_tokens += generated_tokens;

@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::{EngineError, ServeOptions, serve};
+use crate::backend::Accelerator;
 
 /// What an engine is started with.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct EngineProcess {
     pub model_id: ModelId,
     /// Threads, memory and batch.
     pub engine: EngineConfig,
+    /// What serves models besides the CPU, if this build has such.
+    pub accelerator: Option<&'static dyn Accelerator>,
 }
 
 /// Runs an engine in this process until standard input ends, SIGTERM comes, or it fails. SIGINT is left to the
@@ -89,12 +92,13 @@ fn run(
     listener: UnixListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), EngineError> {
-    let EngineProcess { socket, model_dir, model_id, engine } = process;
+    let EngineProcess { socket, model_dir, model_id, engine, accelerator } = process;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(failed("start the engine's runtime"))?;
     let result = runtime.block_on(async {
         let listener = tokio::net::UnixListener::from_std(listener).map_err(failed("listen"))?;
-        serve(listener, ServeOptions { model_dir, model_id, engine }, shutdown).await
+        let options = ServeOptions { model_dir, model_id, engine, accelerator };
+        serve(listener, options, shutdown).await
     });
     // A prompt that is still being tokenised must not hold up the end.
     runtime.shutdown_background();

@@ -1,6 +1,6 @@
-//! One turn on a connection: waits for the model, tokenises, hands over, relays events.
+//! One turn on a connection: waits for the model, has the turn prepared, hands over, relays events.
 //!
-//! The prompt is rendered and tokenised here, off the engine's thread. Every turn ends with one terminal
+//! Preparing (see `prepare`) happens here, off the engine's thread. Every turn ends with one terminal
 //! event unless the peer has gone; a turn that is dropped here closes its sink, which cancels it.
 
 use std::future::pending;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use pomona_protocol::limits::EVENT_FRAME_BYTES_MAX;
-use pomona_protocol::{Cause, Part, TurnEvent, TurnInput, TurnRequest, encode_frame};
+use pomona_protocol::{Cause, TurnEvent, TurnRequest, encode_frame};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::mpsc;
@@ -17,14 +17,12 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Service;
 use super::connection::After;
+use super::prepare;
 use super::thread::{Command, Model, Phase};
-use crate::generation::NewTurn;
 
 /// Events between the engine's thread and a connection. Enough for the steps that pass while one write is
 /// under way; a full sink pauses its sequence.
 const SINK_EVENTS: usize = 64;
-/// Text up to this size is tokenised at once, in well under a millisecond; more goes to a blocking thread.
-const INLINE_BYTES_MAX: usize = 16 * 1024;
 /// Bytes after which events that are ready wait for the next write.
 const WRITE_BYTES: usize = 64 * 1024;
 /// A turn without a limit ends by itself long before.
@@ -51,15 +49,14 @@ async fn begin(service: &Service, request: TurnRequest) -> Result<mpsc::Receiver
         return Err(Cause::UnknownModel { model: request.model.0, known });
     }
     let model = ready_model(service).await?;
-    let (prompt, stands_alone) = if input_bytes(&request.input) > INLINE_BYTES_MAX {
-        let tokenised = tokio::task::spawn_blocking(move || tokenise(&model, request.input)).await;
-        tokenised
-            .map_err(|error| Cause::Internal { message: format!("the tokenizer panicked: {error}") })??
-    } else {
-        tokenise(&model, request.input)?
-    };
     let (sink, events) = mpsc::channel(SINK_EVENTS);
-    let turn = NewTurn { prompt, stands_alone, sampling: request.sampling, resume: request.resume, sink };
+    let turn = if prepare::is_quick(&request) {
+        prepare::prepare(&model, request, sink)?
+    } else {
+        let prepared = tokio::task::spawn_blocking(move || prepare::prepare(&model, request, sink)).await;
+        prepared
+            .map_err(|error| Cause::Internal { message: format!("the tokenizer panicked: {error}") })??
+    };
     // When the engine's thread has gone, the sink goes with the command and the channel says so.
     let _ = service.commands.send(Command::Turn(Box::new(turn)));
     Ok(events)
@@ -74,29 +71,6 @@ async fn ready_model(service: &Service) -> Result<Arc<Model>, Cause> {
         Ok(Phase::Loading { .. }) | Err(_) => {
             Err(Cause::EngineLost { message: "the engine ended while loading".to_owned() })
         }
-    }
-}
-
-fn input_bytes(input: &TurnInput) -> usize {
-    match input {
-        TurnInput::Messages(messages) => {
-            messages.iter().flat_map(|message| &message.parts).map(|Part::Text(text)| text.len() + 16).sum()
-        }
-        TurnInput::Text(text) => text.len(),
-        TurnInput::Tokens(_) => 0,
-    }
-}
-
-/// The ids of the prompt, and whether the answer is a text of its own.
-fn tokenise(model: &Model, input: TurnInput) -> Result<(Vec<u32>, bool), Cause> {
-    let internal = |error: crate::tokenizer::TokenizerError| Cause::Internal { message: error.to_string() };
-    match input {
-        TurnInput::Messages(messages) => {
-            let rendered = model.template.render(&messages)?;
-            Ok((model.tokenizer.encode_rendered(&rendered).map_err(internal)?, true))
-        }
-        TurnInput::Text(text) => Ok((model.tokenizer.encode_text(&text).map_err(internal)?, false)),
-        TurnInput::Tokens(ids) => Ok((ids, false)),
     }
 }
 

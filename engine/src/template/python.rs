@@ -7,41 +7,64 @@ use minijinja::{Error, ErrorKind, Value};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
-/// `json.dumps(value, ensure_ascii=False, indent=indent)`: nothing is escaped for HTML, and a space stands
-/// behind each comma and colon.
+/// `json.dumps(value, ensure_ascii=False)` with the arguments that templates pass on: nothing is escaped for HTML, and
+/// a space stands behind each comma and colon unless `separators` say otherwise.
 pub(super) fn to_json(value: &Value, kwargs: Kwargs) -> Result<Value, Error> {
     let indent: Option<usize> = kwargs.get("indent")?;
-    // The other arguments of `json.dumps` change nothing that templates rely on.
-    for name in ["ensure_ascii", "separators", "sort_keys"] {
-        let _: Option<Value> = kwargs.get(name)?;
-    }
+    let is_ascii: Option<bool> = kwargs.get("ensure_ascii")?;
+    let separators: Option<Vec<String>> = kwargs.get("separators")?;
+    let is_sorted: Option<bool> = kwargs.get("sort_keys")?;
     kwargs.assert_all_used()?;
+    let failed = |error: serde_json::Error| Error::new(ErrorKind::BadSerialization, error.to_string());
+    let mut json_value = serde_json::to_value(value).map_err(failed)?;
+    if is_sorted == Some(true) {
+        json_value.sort_all_objects();
+    }
     let mut json = Vec::new();
-    let written = match indent {
-        Some(indent) => {
+    let written = match (indent, separators.as_deref()) {
+        (Some(indent), _) => {
             let indent = " ".repeat(indent.min(16));
-            write(value, &mut json, PrettyFormatter::with_indent(indent.as_bytes()))
+            write(&json_value, &mut json, PrettyFormatter::with_indent(indent.as_bytes()))
         }
-        None => write(value, &mut json, PythonFormatter),
+        (None, Some([item, key])) => write(&json_value, &mut json, PythonFormatter { item, key }),
+        (None, _) => write(&json_value, &mut json, PythonFormatter { item: ", ", key: ": " }),
     };
-    written.map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
+    written.map_err(failed)?;
     let json = String::from_utf8(json).expect("invariant: serde_json writes UTF-8");
-    Ok(Value::from_safe_string(json))
+    Ok(Value::from_safe_string(if is_ascii == Some(true) { in_ascii(&json) } else { json }))
 }
 
-fn write(value: &Value, json: &mut Vec<u8>, formatter: impl Formatter) -> serde_json::Result<()> {
+/// Everything beyond ASCII as escapes; in JSON it stands in strings alone.
+fn in_ascii(json: &str) -> String {
+    let mut ascii = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if letter.is_ascii() {
+            ascii.push(letter);
+        } else {
+            let units = letter.encode_utf16(&mut [0; 2]).to_vec();
+            ascii.extend(units.iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    ascii
+}
+
+fn write(value: &serde_json::Value, json: &mut Vec<u8>, formatter: impl Formatter) -> serde_json::Result<()> {
     value.serialize(&mut Serializer::with_formatter(json, formatter))
 }
 
-struct PythonFormatter;
+/// What stands between items, and between a key and its value.
+struct PythonFormatter<'a> {
+    item: &'a str,
+    key: &'a str,
+}
 
-impl Formatter for PythonFormatter {
+impl Formatter for PythonFormatter<'_> {
     fn begin_array_value<W: ?Sized + std::io::Write>(
         &mut self,
         writer: &mut W,
         first: bool,
     ) -> std::io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
+        if first { Ok(()) } else { writer.write_all(self.item.as_bytes()) }
     }
 
     fn begin_object_key<W: ?Sized + std::io::Write>(
@@ -49,11 +72,11 @@ impl Formatter for PythonFormatter {
         writer: &mut W,
         first: bool,
     ) -> std::io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
+        if first { Ok(()) } else { writer.write_all(self.item.as_bytes()) }
     }
 
     fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W) -> std::io::Result<()> {
-        writer.write_all(b": ")
+        writer.write_all(self.key.as_bytes())
     }
 }
 

@@ -14,7 +14,7 @@ fn template(source: &str) -> ChatTemplate {
 
 fn check(source: &str, expected: Result<&str, &str>) {
     let messages = [Message::text(Role::System, "be brief"), Message::text(Role::User, " hi <b>\"ä\"</b> ")];
-    let rendered = template(source).render(&messages).map_err(|cause| match cause {
+    let rendered = template(source).render(&Conversation::new(&messages)).map_err(|cause| match cause {
         Cause::Template { message } => message,
         other => other.to_string(),
     });
@@ -99,13 +99,13 @@ fn a_template_that_writes_without_end_is_stopped() {
 #[test]
 fn a_model_without_a_template_names_the_remedy() {
     let none = ChatTemplate::from_parts(None, &json!({}));
-    let cause = none.render(&[]).unwrap_err();
+    let cause = none.render(&Conversation::new(&[])).unwrap_err();
     assert!(cause.to_string().contains("/v1/completions"), "{cause}");
 }
 
 #[test]
 fn a_broken_template_fails_when_it_is_used() {
-    let cause = template("{% if %}").render(&[]).unwrap_err();
+    let cause = template("{% if %}").render(&Conversation::new(&[])).unwrap_err();
     assert!(matches!(cause, Cause::Template { .. }));
 }
 
@@ -118,5 +118,5 @@ fn dates_are_written_as_python_writes_them() {
 #[test]
 fn of_several_templates_the_default_one_is_taken() {
     let several = json!([{ "name": "tools", "template": "T" }, { "name": "default", "template": "D" }]);
-    assert_eq!(declared_template(&json!({ "chat_template": several })).as_deref(), Some("D"));
+    assert_eq!(declared_templates(&json!({ "chat_template": several })).chat.as_deref(), Some("D"));
 }

@@ -70,6 +70,11 @@ impl TokenTable {
         self.special.get(id as usize).copied().unwrap_or(false)
     }
 
+    /// What a special token is called; nothing for any other.
+    pub fn special_name(&self, id: u32) -> Option<&str> {
+        if self.is_special(id) { std::str::from_utf8(self.bytes(id)).ok() } else { None }
+    }
+
     /// Whether a text on its own loses the space that its first token begins with.
     pub fn strips_first_space(&self) -> bool {
         self.strips_first_space

@@ -4,3 +4,4 @@ mod invariance;
 mod reference;
 mod refusals;
 pub(crate) mod support;
+mod variants;

@@ -3,3 +3,4 @@
 mod configs;
 mod files;
 mod folder;
+mod gguf;

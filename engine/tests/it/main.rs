@@ -3,5 +3,7 @@
 
 mod backend;
 mod checkpoint;
+mod embedding;
 mod serving;
 mod sprout;
+mod vision;

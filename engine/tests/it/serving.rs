@@ -1,7 +1,12 @@
 //! The serving half: turns in, events out, over a fake backend whose logits follow from the KV it was given.
 
 mod fake;
-mod fixture;
+pub(crate) mod fixture;
+mod forms;
+mod guessing;
+mod isolation;
+mod keeping;
+mod killing;
 mod process;
 mod resuming;
 mod socket;

@@ -5,7 +5,7 @@ use std::path::Path;
 use pomona_engine::checkpoint::Checkpoint;
 use pomona_engine::cpu::{CpuBackend, CpuOptions};
 use pomona_engine::detokenizer::Detokenizer;
-use pomona_engine::template::ChatTemplate;
+use pomona_engine::template::{ChatTemplate, Conversation};
 use pomona_engine::tokenizer::Tokenizer;
 use pomona_protocol::{Message, Role};
 use serde::Deserialize;
@@ -54,7 +54,8 @@ fn the_built_in_model_says_what_the_reference_says() {
     for case in &reference.cases {
         let messages: Vec<Message> =
             case.messages.iter().map(|said| Message::text(said.role, said.content.clone())).collect();
-        let prompt = tokenizer.encode_rendered(&template.render(&messages).unwrap()).unwrap();
+        let prompt =
+            tokenizer.encode_rendered(&template.render(&Conversation::new(&messages)).unwrap()).unwrap();
         let question = &case.messages.last().unwrap().content;
         assert_eq!(prompt, case.prompt_ids, "the prompt of: {question}");
         let chosen = greedy(&mut backend, &prompt, case.greedy_ids.len());

@@ -26,7 +26,7 @@ fn ragged(backend: &mut CpuBackend, sequences: &mut [Sequence], cuts: &[usize]) 
         let turn = round % order.len().max(1);
         order.rotate_left(turn);
         let steps: Vec<_> = order.iter().map(|&index| sequences[index].step(counts[index])).collect();
-        let wanted: Vec<_> = order.iter().zip(&steps).filter(|(_, step)| step.wants_logits).collect();
+        let wanted: Vec<_> = order.iter().zip(&steps).filter(|(_, step)| step.logit_rows > 0).collect();
         backend.step(&steps, &mut logits).unwrap();
         let vocabulary = backend.shape().vocabulary;
         assert_eq!(logits.len(), wanted.len() * vocabulary);

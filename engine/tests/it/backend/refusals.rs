@@ -14,7 +14,7 @@ fn refusal(sequences: &[SequenceStep<'_>]) -> String {
 #[test]
 fn a_bad_sequence_is_refused_with_a_reason() {
     let blocks = [BlockId(0), BlockId(1)];
-    let good = SequenceStep { tokens: &[1, 2], position: 0, blocks: &blocks, wants_logits: true };
+    let good = SequenceStep { tokens: &[1, 2], position: 0, blocks: &blocks, pictures: &[], logit_rows: 1 };
     let many = [1; 65];
     let cases = [
         (SequenceStep { tokens: &[], ..good }, "without tokens"),
@@ -34,7 +34,8 @@ fn a_bad_sequence_is_refused_with_a_reason() {
 
 #[test]
 fn two_sequences_may_not_write_to_one_block() {
-    let step = SequenceStep { tokens: &[1], position: 0, blocks: &[BlockId(3)], wants_logits: true };
+    let step =
+        SequenceStep { tokens: &[1], position: 0, blocks: &[BlockId(3)], pictures: &[], logit_rows: 1 };
     assert!(refusal(&[step, step]).contains("KV block 3 has two writers"));
 }
 

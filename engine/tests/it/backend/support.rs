@@ -7,7 +7,29 @@ use pomona_engine::checkpoint::Checkpoint;
 use pomona_engine::cpu::{CpuBackend, CpuOptions, InstructionSet};
 use serde::Deserialize;
 
-pub(crate) const FIXTURES: [&str; 6] = ["llama", "llama-linear", "llama3-rope", "mistral", "qwen2", "qwen3"];
+pub(crate) const FIXTURES: [&str; 21] = [
+    "llama",
+    "llama-linear",
+    "llama3-rope",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "gemma2",
+    "gemma3",
+    "phi3-short",
+    "phi3-long",
+    "qwen3-moe",
+    "qwen3-moe-all",
+    "gpt-oss",
+    "gpt-oss-mxfp4",
+    "mlx-4bit",
+    "mlx-8bit",
+    "mlx-mixed",
+    "mlx-mxfp4",
+    "gguf-llama",
+    "gguf-32",
+    "gguf-256",
+];
 
 /// What the reference implementation computed for a prompt.
 #[derive(Deserialize)]
@@ -22,6 +44,13 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 }
 
 pub(crate) fn cases(name: &str) -> Vec<Case> {
+    let mut expected = expected(name);
+    let cases = if expected.is_array() { expected } else { expected["cases"].take() };
+    serde_json::from_value(cases).unwrap()
+}
+
+/// All that lies beside a checkpoint.
+pub(crate) fn expected(name: &str) -> serde_json::Value {
     let text = std::fs::read_to_string(folder(name).join("expected.json")).unwrap();
     serde_json::from_str(&text).unwrap()
 }
@@ -54,7 +83,8 @@ impl Sequence {
             tokens: &self.tokens[self.done..end],
             position: self.done,
             blocks: &self.blocks[..end.div_ceil(BLOCK_TOKENS)],
-            wants_logits: end == self.tokens.len(),
+            pictures: &[],
+            logit_rows: usize::from(end == self.tokens.len()),
         }
     }
 }

@@ -31,7 +31,11 @@ fn values_out_of_range_are_refused_with_key_and_range() {
         ("tie_word_embeddings", json!(1), "true or false"),
         ("eos_token_id", json!(10), "0 to 9"),
         ("eos_token_id", json!([2, "x"]), "0 to 9"),
-        ("rope_scaling", json!({"rope_type": "yarn", "factor": 2}), "default, linear or llama3"),
+        (
+            "rope_scaling",
+            json!({"rope_type": "dynamic", "factor": 2}),
+            "default, linear, llama3, yarn or longrope",
+        ),
         ("rope_scaling", json!({"type": "linear"}), "factor"),
         ("rope_scaling", json!({"type": "linear", "factor": 0}), "factor"),
         ("rope_scaling", json!([]), "an object"),
@@ -79,13 +83,13 @@ fn rotary_settings_are_read_in_old_form_and_new() {
         original_context_tokens: 32,
     };
     let new = Folder::new().open_with("rope_parameters", llama3.clone()).unwrap().config.rotary;
-    assert_eq!((new.theta, new.scaling), (5e5, expected));
+    assert_eq!((new[0].theta, &new[0].scaling), (5e5, &expected));
     let mut old = Folder::new();
     old.config["rope_theta"] = json!(5e5);
     assert_eq!(old.open_with("rope_scaling", llama3).unwrap().config.rotary, new);
     let linear = Folder::new().open_with("rope_scaling", json!({"type": "linear", "factor": 2.0})).unwrap();
-    assert_eq!(linear.config.rotary.scaling, RotaryScaling::Linear { factor: 2.0 });
-    assert_eq!(Folder::new().open().unwrap().config.rotary.theta, 10_000.0);
+    assert_eq!(linear.config.rotary[0].scaling, RotaryScaling::Linear { factor: 2.0 });
+    assert_eq!(Folder::new().open().unwrap().config.rotary[0].theta, 10_000.0);
 }
 
 #[test]
@@ -126,7 +130,10 @@ fn recommended_sampling_is_read_and_do_sample_ignored() {
 
 #[test]
 fn windows_are_those_of_the_family() {
-    let windows = |name: &str| Checkpoint::open(&folder(name)).unwrap().config.windows;
+    let windows = |name: &str| -> Vec<Option<usize>> {
+        let config = Checkpoint::open(&folder(name)).unwrap().config;
+        config.layers.iter().map(|layer| layer.window).collect()
+    };
     assert_eq!(windows("llama"), [None, None]);
     assert_eq!(windows("mistral"), [Some(8), Some(8)]);
     assert_eq!(windows("qwen2"), [None, Some(37), Some(37)]);

@@ -22,6 +22,9 @@ pub(crate) enum Curse {
     Panic,
 }
 
+/// How far back an echo comes from.
+pub(crate) const ECHO_TOKENS: usize = 9;
+
 pub(crate) struct FakeBackend {
     pub(crate) shape: BackendShape,
     pub(crate) blocks: Vec<Vec<u32>>,
@@ -30,17 +33,20 @@ pub(crate) struct FakeBackend {
     pub(crate) curse: Curse,
     /// Added to the logit of the end-of-text token.
     pub(crate) eos_bias: f32,
+    /// Added to the logit of the token that stood [`ECHO_TOKENS`] before.
+    pub(crate) echo: f32,
     pub(crate) tokens_computed: Arc<AtomicU64>,
 }
 
 impl FakeBackend {
     pub(crate) fn new(kv_blocks: usize) -> Self {
         Self {
-            shape: BackendShape { vocabulary: VOCABULARY, context_tokens: 512, kv_blocks },
+            shape: BackendShape { vocabulary: VOCABULARY, context_tokens: 512, kv_blocks, vision: None },
             blocks: vec![Vec::new(); kv_blocks],
             pace: Duration::ZERO,
             curse: Curse::None,
             eos_bias: -100.0,
+            echo: 0.0,
             tokens_computed: Arc::default(),
         }
     }
@@ -54,10 +60,12 @@ impl FakeBackend {
             if place == 0 {
                 stored.clear();
             }
-            if stored.len() != place {
+            if stored.len() < place {
                 let message = format!("block {block} has {} tokens and {place} were expected", stored.len());
                 return Err(BackendError { message });
             }
+            // What is behind was a guess that did not come true.
+            stored.truncate(place);
             stored.push(*token);
         }
         Ok(())
@@ -65,6 +73,7 @@ impl FakeBackend {
 
     fn history(&self, step: &SequenceStep<'_>) -> Vec<u32> {
         let tokens = step.position + step.tokens.len();
+        // A block may be longer than its sequence knows: by guesses that did not come true.
         let stored = step.blocks.iter().flat_map(|block| &self.blocks[block.0 as usize]);
         stored.take(tokens).copied().collect()
     }
@@ -73,6 +82,7 @@ impl FakeBackend {
         let mut hasher = DefaultHasher::new();
         history.hash(&mut hasher);
         let key = hasher.finish();
+        let echoed = history.len().checked_sub(ECHO_TOKENS).map(|place| u64::from(history[place]));
         (0..VOCABULARY as u64)
             .map(|id| {
                 let mut mixed =
@@ -80,7 +90,8 @@ impl FakeBackend {
                 mixed ^= mixed >> 31;
                 let noise = (mixed.wrapping_mul(0x94d0_49bb_1331_11eb) >> 40) as f32 / (1u64 << 24) as f32;
                 let likely = if LIKELY_BYTES.contains(&(id as u8)) && id < 256 { 6.0 } else { 0.0 };
-                noise * 4.0 + likely + if id == u64::from(EOS) { self.eos_bias } else { 0.0 }
+                let echo = if echoed == Some(id) { self.echo } else { 0.0 };
+                noise * 4.0 + likely + echo + if id == u64::from(EOS) { self.eos_bias } else { 0.0 }
             })
             .collect()
     }
@@ -102,15 +113,19 @@ impl Backend for FakeBackend {
         for step in sequences {
             let history = self.history(step);
             assert_eq!(history.len(), step.position + step.tokens.len(), "a table has a hole");
-            if !step.wants_logits {
+            if step.logit_rows == 0 {
                 continue;
             }
             let is_cursed = history.contains(&CURSED);
-            match self.curse {
-                Curse::NotANumber if is_cursed => logits.extend([f32::NAN; VOCABULARY]),
-                Curse::Error if is_cursed => return Err(BackendError { message: "out of luck".to_owned() }),
-                Curse::Panic if is_cursed => panic!("out of luck"),
-                _ => logits.extend(self.row(&history)),
+            for end in history.len() + 1 - step.logit_rows..=history.len() {
+                match self.curse {
+                    Curse::NotANumber if is_cursed => logits.extend([f32::NAN; VOCABULARY]),
+                    Curse::Error if is_cursed => {
+                        return Err(BackendError { message: "out of luck".to_owned() });
+                    }
+                    Curse::Panic if is_cursed => panic!("out of luck"),
+                    _ => logits.extend(self.row(&history[..end])),
+                }
             }
         }
         Ok(())

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use pomona_engine::channels::{AnswerFormat, CallStyle, Channels, Tags};
 use pomona_engine::checkpoint::GenerationDefaults;
 use pomona_engine::generation::{Generation, LoadBoard, ModelFacts, NewTurn, StepOutcome};
+use pomona_engine::grammar::{Grammars, Guide, Opening};
 use pomona_engine::scheduler::SchedulerLimits;
-use pomona_engine::serve::Loaded;
+use pomona_engine::serve::{Loaded, LoadedModel};
 use pomona_engine::template::ChatTemplate;
 use pomona_engine::tokenizer::Tokenizer;
-use pomona_protocol::{FinishReason, ModelCard, Sampling, TurnEvent, Usage};
+use pomona_protocol::said::join_marks;
+use pomona_protocol::{
+    AnswerForm, FinishReason, Mark, ModelCard, OutputFormat, Sampling, Task, ToolChoice, TurnEvent, Usage,
+};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
@@ -22,8 +27,14 @@ pub(crate) const VOCABULARY: usize = 260;
 pub(crate) const LIKELY_BYTES: [u8; 12] =
     [b'a', b'b', b' ', b'\n', 0xc3, 0xa4, 0xe2, 0x82, 0xac, 0xf0, 0x9f, 0x98];
 
-pub(crate) const LIMITS: SchedulerLimits =
-    SchedulerLimits { running_max: 4, waiting_max: 16, step_prefill_tokens_max: 48 };
+/// Without guessing, so that each token has an event of its own.
+pub(crate) const LIMITS: SchedulerLimits = SchedulerLimits {
+    running_max: 4,
+    waiting_max: 16,
+    step_prefill_tokens_max: 48,
+    step_guesses_max: 0,
+    guess_chance_min: None,
+};
 
 const TEMPLATE: &str =
     "{{ bos_token }}{% for m in messages %}{{ m.role }}:{{ m.content }}\n{% endfor %}assistant:";
@@ -77,12 +88,15 @@ pub(crate) fn loaded(backend: FakeBackend) -> Loaded {
             vocabulary: VOCABULARY as u32,
             weight_bytes: 0,
             kv_bytes_per_token: 4,
+            ..ModelCard::default()
         },
-        backend: Box::new(backend),
+        model: LoadedModel::Generator(Box::new(backend)),
         tokenizer: tokenizer(),
+        vision: None,
         template: ChatTemplate::from_parts(Some(TEMPLATE.to_owned()), &config),
         eos_token_ids: vec![EOS],
         defaults: GenerationDefaults::default(),
+        prefix_disk: None,
     }
 }
 
@@ -94,13 +108,43 @@ pub(crate) fn generation(backend: FakeBackend, limits: SchedulerLimits) -> (Gene
         defaults: loaded.defaults,
     };
     let board = Arc::new(LoadBoard::default());
-    (Generation::new(loaded.backend, facts, limits, Arc::clone(&board)), board)
+    let LoadedModel::Generator(backend) = loaded.model else { panic!("no generator") };
+    (Generation::new(backend, facts, limits, Arc::clone(&board)), board)
 }
 
 pub(crate) fn sampling(change: impl FnOnce(&mut Sampling)) -> Sampling {
     let mut sampling = Sampling { max_tokens: Some(16), ..Sampling::default() };
     change(&mut sampling);
     sampling
+}
+
+/// What forms of answers are made of for one model.
+pub(crate) struct Forms {
+    pub(crate) grammars: Grammars,
+    pub(crate) format: AnswerFormat,
+}
+
+impl Forms {
+    /// For the fake, as if its answers were marked like this.
+    pub(crate) fn new(thinks: bool, calls: CallStyle) -> Self {
+        let thoughts = thinks.then_some(Tags { open: "<think>", close: "</think>" });
+        let format = AnswerFormat::Tagged { thoughts, calls };
+        Self { grammars: Grammars::new(tokenizer().table(), VOCABULARY, &[EOS], format), format }
+    }
+
+    /// What an answer of this form is read and held by.
+    pub(crate) fn of(&self, form: &AnswerForm) -> (Channels, Option<Guide>) {
+        let heard = if form.tool_choice == ToolChoice::None { &[][..] } else { &form.tools };
+        let channels = Channels::new(&self.format, heard, false);
+        (channels, self.grammars.guide(form, Opening::Chat).unwrap())
+    }
+
+    /// Has the model say exactly this text.
+    pub(crate) fn script(&self, form: &AnswerForm, text: &str) -> (Channels, Option<Guide>) {
+        let grammar = format!("start: {}", Value::from(text));
+        let said = AnswerForm { format: OutputFormat::Grammar(grammar), ..AnswerForm::default() };
+        (self.of(form).0, self.grammars.guide(&said, Opening::Raw).unwrap())
+    }
 }
 
 /// Queues a turn whose events all fit its sink.
@@ -110,9 +154,53 @@ pub(crate) fn open(
     sampling: &Sampling,
     resume: &[u32],
 ) -> mpsc::Receiver<TurnEvent> {
-    let (sink, events) = mpsc::channel(4096);
+    open_with_room(generation, prompt, sampling, resume, 4096)
+}
+
+/// Queues a turn whose sink holds so many events.
+pub(crate) fn open_with_room(
+    generation: &mut Generation,
+    prompt: &[u32],
+    sampling: &Sampling,
+    resume: &[u32],
+    events: usize,
+) -> mpsc::Receiver<TurnEvent> {
+    accept(generation, prompt, sampling, resume, (Channels::plain(), None), events)
+}
+
+/// Queues a turn for an answer of some form.
+pub(crate) fn open_form(
+    generation: &mut Generation,
+    prompt: &[u32],
+    sampling: &Sampling,
+    resume: &[u32],
+    form: (Channels, Option<Guide>),
+) -> mpsc::Receiver<TurnEvent> {
+    accept(generation, prompt, sampling, resume, form, 4096)
+}
+
+fn accept(
+    generation: &mut Generation,
+    prompt: &[u32],
+    sampling: &Sampling,
+    resume: &[u32],
+    (channels, guide): (Channels, Option<Guide>),
+    events: usize,
+) -> mpsc::Receiver<TurnEvent> {
+    let (sink, events) = mpsc::channel(events);
     let (prompt, resume) = (prompt.to_vec(), resume.to_vec());
-    generation.accept(NewTurn { prompt, stands_alone: true, sampling: sampling.clone(), resume, sink });
+    generation.accept(NewTurn {
+        task: Task::Generate,
+        prompt,
+        pictures: Vec::new(),
+        stands_alone: true,
+        channels,
+        one_call: false,
+        guide,
+        sampling: sampling.clone(),
+        resume,
+        sink,
+    });
     events
 }
 
@@ -137,7 +225,18 @@ pub(crate) fn run(
     sampling: &Sampling,
     resume: &[u32],
 ) -> Vec<TurnEvent> {
-    let mut events = open(generation, prompt, sampling, resume);
+    run_form(generation, prompt, sampling, resume, (Channels::plain(), None))
+}
+
+/// The same for an answer of some form.
+pub(crate) fn run_form(
+    generation: &mut Generation,
+    prompt: &[u32],
+    sampling: &Sampling,
+    resume: &[u32],
+    form: (Channels, Option<Guide>),
+) -> Vec<TurnEvent> {
+    let mut events = open_form(generation, prompt, sampling, resume, form);
     exhaust(generation);
     drain(&mut events)
 }
@@ -148,8 +247,13 @@ pub(crate) struct Transcript {
     pub(crate) ids: Vec<u32>,
     /// Text that came with each id.
     pub(crate) texts: Vec<String>,
+    /// What the text of each id is.
+    pub(crate) marks: Vec<Vec<Mark>>,
     pub(crate) reason: FinishReason,
     pub(crate) tail: String,
+    pub(crate) tail_marks: Vec<Mark>,
+    /// The stop string that was met.
+    pub(crate) stop: Option<String>,
     pub(crate) usage: Usage,
 }
 
@@ -158,22 +262,36 @@ impl Transcript {
     pub(crate) fn read(events: &[TurnEvent], first: usize) -> Self {
         let mut events = events.iter().skip_while(|event| matches!(event, TurnEvent::Queued { .. }));
         assert!(matches!(events.next(), Some(TurnEvent::Started { .. })), "a turn starts before it speaks");
-        let (mut ids, mut texts) = (Vec::new(), Vec::new());
+        let (mut ids, mut texts, mut all_marks) = (Vec::new(), Vec::new(), Vec::new());
         for event in events.by_ref() {
             match event {
-                TurnEvent::Tokens { first: at, ids: new, text, .. } => {
+                TurnEvent::Tokens { first: at, ids: new, text, marks, .. } => {
                     assert_eq!(*at as usize, first + ids.len(), "nothing is missing or twice");
                     ids.extend(new);
                     texts.push(text.clone());
+                    all_marks.push(marks.clone());
                 }
-                TurnEvent::Finished { reason, text, usage } => {
+                TurnEvent::Finished { reason, text, usage, marks, stop, .. } => {
                     assert_eq!(events.next(), None, "nothing follows the end");
-                    return Self { ids, texts, reason: *reason, tail: text.clone(), usage: *usage };
+                    let (tail, tail_marks, stop) = (text.clone(), marks.clone(), stop.clone());
+                    let (reason, usage) = (*reason, *usage);
+                    return Self { ids, texts, marks: all_marks, reason, tail, tail_marks, stop, usage };
                 }
                 other => panic!("unexpected {other:?}"),
             }
         }
         panic!("the turn did not end");
+    }
+
+    /// Whole: its text and what it is.
+    pub(crate) fn spoken(&self) -> (String, Vec<Mark>) {
+        let (mut text, mut joined) = (String::new(), Vec::new());
+        let tail = std::iter::once((&self.tail, &self.tail_marks));
+        for (piece, marks) in self.texts.iter().zip(&self.marks).chain(tail) {
+            join_marks(&mut joined, text.len() as u32, marks);
+            text.push_str(piece);
+        }
+        (text, joined)
     }
 
     pub(crate) fn text(&self) -> String {

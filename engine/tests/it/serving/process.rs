@@ -9,9 +9,12 @@ use pomona_engine::serve::{EngineProcess, run_process};
 
 use super::fixture::{Transcript, sampling};
 use super::socket::{Peer, chat, on_local, request};
+use super::sprout::model;
 
 /// Set for a copy of this test binary that is to be the engine.
 const SOCKET_VARIABLE: &str = "POMONA_TEST_ENGINE_SOCKET";
+/// The folder of its model, if it is not the built-in one.
+const MODEL_VARIABLE: &str = "POMONA_TEST_ENGINE_MODEL";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// No test of its own: the body of the child process.
@@ -20,17 +23,24 @@ fn engine_process() {
     let Some(socket) = std::env::var_os(SOCKET_VARIABLE) else { return };
     run_process(EngineProcess {
         socket: socket.into(),
-        model_dir: Path::new(env!("CARGO_MANIFEST_DIR")).join("sprout/model"),
+        model_dir: std::env::var_os(MODEL_VARIABLE).map_or_else(model, PathBuf::from),
         model_id: "fake".into(),
         engine: EngineConfig { threads: 1, kv_bytes: 16 << 20, ..EngineConfig::default() },
+        accelerator: None,
     })
     .unwrap();
 }
 
 fn spawn(socket: &Path) -> Child {
+    spawn_with(socket, &model())
+}
+
+/// An engine process that serves the model of a folder.
+pub(crate) fn spawn_with(socket: &Path, model: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["serving::process::engine_process", "--exact"])
         .env(SOCKET_VARIABLE, socket)
+        .env(MODEL_VARIABLE, model)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -38,7 +48,7 @@ fn spawn(socket: &Path) -> Child {
         .unwrap()
 }
 
-fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + PATIENCE;
     loop {
         if let Some(seen) = look() {

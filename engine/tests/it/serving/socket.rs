@@ -8,8 +8,8 @@ use bytes::BytesMut;
 use pomona_engine::serve::{EngineError, Loaded, Loader, serve_loaded_by};
 use pomona_protocol::limits::REQUEST_FRAME_BYTES_MAX;
 use pomona_protocol::{
-    Cause, EngineReport, FrameDecoder, Message, Open, OutputFormat, Role, Sampling, TurnEvent, TurnId,
-    TurnInput, TurnRequest, encode_frame,
+    AnswerForm, Cause, EngineLoad, EngineReport, FrameDecoder, Message, Open, Role, Sampling, Task,
+    TurnEvent, TurnId, TurnInput, TurnRequest, encode_frame,
 };
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::fake::{Curse, FakeBackend};
 use super::fixture::{LIMITS, Transcript, loaded, sampling};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Engine {
     socket: PathBuf,
@@ -66,14 +66,14 @@ impl Peer {
         Self { stream: UnixStream::connect(socket).await.unwrap(), bytes: BytesMut::new() }
     }
 
-    async fn open(&mut self, open: &Open) {
+    pub(crate) async fn open(&mut self, open: &Open) {
         let mut frame = BytesMut::new();
         encode_frame(open, &mut frame, REQUEST_FRAME_BYTES_MAX).unwrap();
         self.stream.write_all(&frame).await.unwrap();
     }
 
     /// The next frame, or `None` at the end of the stream.
-    async fn next<T: DeserializeOwned>(&mut self) -> Option<T> {
+    pub(crate) async fn next<T: DeserializeOwned>(&mut self) -> Option<T> {
         let mut decoder = FrameDecoder::<T>::new(REQUEST_FRAME_BYTES_MAX);
         loop {
             *decoder.buffer() = std::mem::take(&mut self.bytes);
@@ -102,6 +102,18 @@ impl Peer {
         }
     }
 
+    /// What the engine on this socket says of its work so far.
+    pub(crate) async fn load_of(socket: &Path) -> EngineLoad {
+        let mut watcher = Peer::connect(socket).await;
+        watcher.open(&Open::Watch).await;
+        loop {
+            let report = watcher.next::<EngineReport>().await.expect("watching goes on");
+            if let EngineReport::Load(load) = report {
+                return load;
+            }
+        }
+    }
+
     /// Reports until one is as wanted.
     async fn until(&mut self, wanted: impl Fn(&EngineReport) -> bool) -> EngineReport {
         loop {
@@ -119,9 +131,11 @@ pub(crate) fn request(input: TurnInput, sampling: Sampling) -> TurnRequest {
         model: "fake".into(),
         input,
         sampling,
-        output_format: OutputFormat::Text,
+        task: Task::Generate,
+        form: AnswerForm::default(),
         resume: Vec::new(),
         deadline_ms: 0,
+        asked_ms: 0,
     }
 }
 
@@ -143,9 +157,9 @@ fn failure(events: &[TurnEvent]) -> &Cause {
 }
 
 /// Runs a test on one thread, with the engine's connections beside it.
-pub(crate) fn on_local(test: impl Future<Output = ()>) {
+pub(crate) fn on_local<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    tokio::task::LocalSet::new().block_on(&runtime, test);
+    tokio::task::LocalSet::new().block_on(&runtime, test)
 }
 
 #[test]

@@ -8,20 +8,25 @@ use pomona_engine::checkpoint::Checkpoint;
 use pomona_engine::cpu::{CpuBackend, CpuOptions};
 use pomona_engine::generation::{Generation, LoadBoard, ModelFacts};
 use pomona_engine::serve::{EngineProcess, spawn_in_thread};
-use pomona_engine::template::ChatTemplate;
+use pomona_engine::template::{ChatTemplate, Conversation};
 use pomona_engine::tokenizer::Tokenizer;
 use pomona_protocol::{Message, Role, Sampling};
 
 use super::fixture::{LIMITS, Transcript, run, sampling};
 use super::socket::{Peer, chat, on_local, request};
 
-fn model() -> PathBuf {
+pub(crate) fn model() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("sprout/model")
 }
 
-fn engine() -> (Generation, Vec<u32>) {
+pub(crate) fn tokenizer() -> Tokenizer {
     let checkpoint = Checkpoint::open(&model()).unwrap();
-    let tokenizer = Tokenizer::open(&model(), checkpoint.config.vocabulary).unwrap();
+    Tokenizer::open(&model(), checkpoint.config.vocabulary).unwrap()
+}
+
+pub(crate) fn engine() -> (Generation, Vec<u32>) {
+    let checkpoint = Checkpoint::open(&model()).unwrap();
+    let tokenizer = tokenizer();
     let options = CpuOptions { threads: 2, kv_blocks: 64, ..CpuOptions::default() };
     let backend = CpuBackend::load(&checkpoint, options).unwrap();
     let facts = ModelFacts {
@@ -31,7 +36,7 @@ fn engine() -> (Generation, Vec<u32>) {
     };
     let generation = Generation::new(Box::new(backend), facts, LIMITS, Arc::new(LoadBoard::default()));
     let messages = [Message::text(Role::User, "Tell me a long story about an apple tree.")];
-    let rendered = ChatTemplate::open(&model()).render(&messages).unwrap();
+    let rendered = ChatTemplate::open(&model()).render(&Conversation::new(&messages)).unwrap();
     (generation, tokenizer.encode_rendered(&rendered).unwrap())
 }
 
@@ -74,7 +79,13 @@ fn the_built_in_model_answers_over_a_socket() {
     let data = folder.path().join("data");
     let model_dir = pomona_engine::builtin::materialise(&data).unwrap();
     let engine = EngineConfig { threads: 2, kv_bytes: 64 << 20, ..EngineConfig::default() };
-    let process = EngineProcess { socket: socket.clone(), model_dir, model_id: "fake".into(), engine };
+    let process = EngineProcess {
+        socket: socket.clone(),
+        model_dir,
+        model_id: "fake".into(),
+        engine,
+        accelerator: None,
+    };
     let handle = spawn_in_thread(process).unwrap();
     on_local(async {
         let mut peer = Peer::connect(&socket).await;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use pomona_engine::channels::Channels;
 use pomona_engine::generation::{NewTurn, SINK_EVENTS_MIN, StepOutcome};
 use pomona_engine::scheduler::SchedulerLimits;
-use pomona_protocol::{Cause, FinishReason, TurnEvent};
+use pomona_protocol::{Cause, FinishReason, Task, TurnEvent};
 use tokio::sync::mpsc;
 
 use super::fake::{CURSED, Curse, FakeBackend};
@@ -72,8 +73,18 @@ fn a_slow_consumer_pauses_its_own_turn_and_no_other() {
     let mut engine = generation(FakeBackend::new(64), LIMITS).0;
     let (sink, mut slow) = mpsc::channel(SINK_EVENTS_MIN);
     let request = sampling(|s| s.seed = 3);
-    let turn =
-        NewTurn { prompt: prompt(1, 5), stands_alone: true, sampling: request.clone(), resume: vec![], sink };
+    let turn = NewTurn {
+        task: Task::Generate,
+        prompt: prompt(1, 5),
+        pictures: Vec::new(),
+        stands_alone: true,
+        channels: Channels::plain(),
+        one_call: false,
+        guide: None,
+        sampling: request.clone(),
+        resume: vec![],
+        sink,
+    };
     engine.accept(turn);
     let mut other = open(&mut engine, &prompt(2, 5), &request, &[]);
     while engine.step().unwrap() == StepOutcome::Worked {}
