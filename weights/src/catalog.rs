@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use pomona_protocol::ModelId;
+use pomona_protocol::{ModelCard, ModelId};
 
 use crate::cache::{CachedFolder, HashCache};
+use crate::card;
 use crate::digest::Digest;
 use crate::partial::{Label, MODELS_MAX};
 use crate::scan::{self, Entry, HashProgress, HashedModel, ScanError};
 
-/// What makes a folder a model.
+/// What makes a folder a model, unless it has one as GGUF.
 const CONFIG_FILE: &str = "config.json";
 
 /// One model on this disk.
@@ -27,6 +28,8 @@ pub struct LocalModel {
     pub folder: PathBuf,
     /// Bytes of its files.
     pub bytes: u64,
+    /// What its files say of it; `None` when they say nothing that is understood.
+    pub card: Option<Arc<ModelCard>>,
     /// Its files and their hashes; `None` while they are being computed.
     pub hashed: Option<Arc<HashedModel>>,
 }
@@ -133,7 +136,8 @@ impl Catalog {
             match scan::list(&folder) {
                 Ok(entries) => {
                     let bytes = entries.iter().map(|entry| entry.bytes).sum();
-                    found.push((LocalModel { model, folder, bytes, hashed: None }, entries));
+                    let card = card::describe(&model, &folder).map(Arc::new);
+                    found.push((LocalModel { model, folder, bytes, card, hashed: None }, entries));
                 }
                 Err(error) => problems.push(ScanProblem { model, folder, error }),
             }
@@ -194,8 +198,8 @@ impl Catalog {
         Ok(hashed)
     }
 
-    /// Names and folders, real paths; named ones first, and no folder or name twice.
-    fn folders(&self) -> Vec<(ModelId, PathBuf)> {
+    /// Names and folders, real paths; named ones first, and no folder or name twice. Looks at the disk.
+    pub fn folders(&self) -> Vec<(ModelId, PathBuf)> {
         let named = self.named.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut folders: BTreeMap<ModelId, PathBuf> = BTreeMap::new();
         for (model, folder) in named {
@@ -209,7 +213,8 @@ impl Catalog {
         for entry in found.into_iter().take(MODELS_MAX) {
             let Ok(folder) = entry.path().canonicalize() else { continue };
             let Ok(name) = entry.file_name().into_string() else { continue };
-            let is_model = !name.starts_with('.') && folder.join(CONFIG_FILE).is_file();
+            let is_model =
+                !name.starts_with('.') && (folder.join(CONFIG_FILE).is_file() || card::has_gguf(&folder));
             if !is_model || folders.values().any(|known| *known == folder) {
                 continue;
             }

@@ -140,7 +140,9 @@ pub async fn fetch(
         take_pieces(&job, &mut taker, &goal, damaged, &progress).await?;
     }
     let folder = target.clone();
-    blocking(move || job.partial.finish(&job.wanted.model, goal.bytes(&all), &folder)).await?;
+    let (model, digest) = (job.wanted.model.clone(), job.digest.to_string());
+    let label = Label { model, digest, bytes: goal.bytes(&all), pull: None };
+    blocking(move || job.partial.finish(&label, &folder)).await?;
     Ok(target)
 }
 

@@ -176,6 +176,11 @@ impl Layout {
         self.firsts[self.sizes.len()]
     }
 
+    /// Numbers of a file's pieces.
+    pub(crate) fn pieces_of(&self, file: usize) -> std::ops::Range<u32> {
+        self.firsts[file]..self.firsts[file + 1]
+    }
+
     /// Where piece `number`, below [`Layout::pieces`], lies.
     pub(crate) fn locate(&self, number: u32) -> Piece {
         let file = self.firsts.partition_point(|first| *first <= number) - 1;

@@ -16,6 +16,7 @@ use pomona_protocol::{BlobManifest, ModelId};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{self, Digest};
+use crate::hub::PullRecord;
 use crate::journal::Journal;
 use crate::manifest::{Layout, Piece, manifest_digest};
 
@@ -33,6 +34,9 @@ pub(crate) struct Label {
     pub(crate) digest: String,
     /// Bytes of its files: tells a folder that lost some.
     pub(crate) bytes: u64,
+    /// Where it was pulled from, when it did not come from another member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pull: Option<PullRecord>,
 }
 
 impl Label {
@@ -174,12 +178,17 @@ impl Partial {
         rewritten.map_err(at(&self.root.join("journal")))
     }
 
-    /// Labels the files, syncs all folders and moves them to `target`, which does not exist; then forgets the rest.
-    pub(crate) fn finish(&self, model: &ModelId, bytes: u64, target: &Path) -> Result<(), PartialError> {
-        let files = self.root.join("files");
-        let label = Label { model: model.clone(), digest: self.digest.to_string(), bytes };
+    /// Where the files lie until they are finished.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.root.join("files")
+    }
+
+    /// Labels the files, syncs all folders and moves them to `target`, which does not exist or is an empty folder;
+    /// then forgets the rest.
+    pub(crate) fn finish(&self, label: &Label, target: &Path) -> Result<(), PartialError> {
+        let files = self.files();
         let path = files.join(LABEL);
-        let encoded = serde_json::to_vec(&label).map_err(io::Error::other).map_err(at(&path))?;
+        let encoded = serde_json::to_vec(label).map_err(io::Error::other).map_err(at(&path))?;
         fs::write(&path, encoded).map_err(at(&path))?;
         File::open(&path).and_then(|file| file.sync_all()).map_err(at(&path))?;
         sync_folders(&files).map_err(at(&files))?;
@@ -206,6 +215,19 @@ fn open_file(path: &Path) -> Result<File, PartialError> {
     options.read(true).write(true).create(true).truncate(false);
     options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
     options.open(path).map_err(at(path))
+}
+
+/// Moves a model's folder out of sight in one step, to where a sweep removes what is left of it.
+pub(crate) fn set_aside(folder: &Path) -> Result<PathBuf, PartialError> {
+    let models = folder.parent().unwrap_or(folder);
+    let hidden = models.join(PARTIAL);
+    fs::create_dir_all(&hidden).map_err(at(&hidden))?;
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let aside = hidden.join(format!("removed-{name}-{}", std::process::id()));
+    // What an earlier removal by this process left.
+    let _ = fs::remove_dir_all(&aside);
+    fs::rename(folder, &aside).map_err(at(folder))?;
+    Ok(aside)
 }
 
 fn sync_folders(folder: &Path) -> io::Result<()> {
