@@ -9,7 +9,7 @@ use crate::Handle;
 use crate::api::AuthorityParts;
 use crate::fleet::FleetMessage;
 use crate::links::LinksMessage;
-use crate::links::control::ControlMessage;
+use crate::links::control::{ControlMessage, PinOrder, Rmp};
 
 impl Handle {
     /// Every member that is known, this machine first.
@@ -115,6 +115,30 @@ impl Handle {
         self.ask_fleet(|reply| FleetMessage::Unload { model, node, reply }).await?
     }
 
+    /// Has a member keep a model once it is loaded, or keep it no more; every member that has it, when none is named.
+    pub async fn pin_model(&self, model: &ModelId, node: Option<&str>, on: bool) -> Result<(), Cause> {
+        let nodes = match node {
+            Some(node) => vec![self.node(node).await?],
+            None => self.nodes().await?.into_iter().filter(|node| has_model(node, model)).collect(),
+        };
+        if nodes.is_empty() {
+            return Err(Cause::UnknownModel { model: model.to_string(), known: Vec::new() });
+        }
+        for node in nodes {
+            if !node.hosts {
+                return Err(Cause::NotAHost { node: node.name });
+            }
+            let order = PinOrder { model: model.clone(), on };
+            if node.is_here {
+                self.shared.order_pin(order)?;
+                continue;
+            }
+            let order = |key, reply| ControlMessage::Pin(key, Rmp::new(order), reply);
+            self.shared.peers.order(&node.node, order).await?;
+        }
+        Ok(())
+    }
+
     /// The id of a member that is given by id or name.
     async fn id_of(&self, node: Option<&str>) -> Result<Option<String>, Cause> {
         match node {
@@ -127,6 +151,13 @@ impl Handle {
         let holder = || "the gateway that was started first".to_owned();
         self.shared.authority.as_deref().ok_or_else(|| Cause::NotTheAuthority { holder: holder() })
     }
+}
+
+/// Whether a member that is linked has a model on its disk or in its memory.
+fn has_model(node: &NodeStatus, model: &ModelId) -> bool {
+    node.state != NodeState::Offline
+        && (node.models.iter().any(|offer| offer.model == *model)
+            || node.replicas.iter().any(|replica| replica.model == model.0))
 }
 
 /// A member that has not been linked since this gateway's start.

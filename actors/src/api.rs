@@ -11,6 +11,7 @@ use pomona_config::{
     EngineConfig, FleetConfig, LinkConfig, ModelConfig, RestartConfig, RoutingConfig, TurnConfig,
     WeightsConfig,
 };
+use pomona_engine::backend::Accelerator;
 use pomona_protocol::join::GatewayAddresses;
 use pomona_protocol::{Cause, ModelCard, NodeId, Status, TurnEvent, TurnId, TurnRequest};
 use pomona_transport::http3::Http3Connection;
@@ -25,7 +26,7 @@ use crate::fleet::FleetMessage;
 use crate::observer::Observer;
 use crate::root::{Root, RootArguments, RootMessage};
 use crate::shared::{LocalModel, Readiness, Shared};
-use crate::turn::{Turn, TurnArguments, TurnMessage};
+use crate::turn::{Past, Turn, TurnArguments, TurnMessage};
 
 /// For an actor to answer a question about its state; it does nothing else for that long.
 const OBSERVE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -69,6 +70,8 @@ pub struct Parts {
     pub model: ModelConfig,
     /// Passed on to the engine.
     pub engine: EngineConfig,
+    /// For engines that run as a thread: what serves models besides the CPU, if this build has such.
+    pub accelerator: Option<&'static dyn Accelerator>,
     /// When a failed child is restarted.
     pub restart: RestartConfig,
     /// Dials and greetings.
@@ -277,18 +280,17 @@ impl Client {
 
     /// As [`Client::start`], for the client key with this number: keys share what is scarce.
     pub async fn start_for(&self, key: u64, request: TurnRequest) -> Result<TurnStream, Cause> {
-        start_turn(&self.shared, self.actor.get_cell(), key, request, 0).await
+        start_turn(&self.shared, self.actor.get_cell(), key, request, Past::default()).await
     }
 }
 
-/// Starts a turn below `owner`. Nodes refuse tries of it that are not above `attempts_before`, which lets whoever goes
-/// on with a turn of an earlier process come after it.
+/// Starts a turn below `owner`. `past` is for whoever goes on with a turn of an earlier process.
 pub(crate) async fn start_turn(
     shared: &Arc<Shared>,
     owner: ActorCell,
     key: u64,
     request: TurnRequest,
-    attempts_before: u32,
+    past: Past,
 ) -> Result<TurnStream, Cause> {
     if shared.is_draining() {
         return Err(Cause::ShuttingDown);
@@ -300,8 +302,7 @@ pub(crate) async fn start_turn(
         .clone()
         .try_reserve_owned()
         .map_err(|_| Cause::Internal { message: "a new channel has no room".to_owned() })?;
-    let arguments =
-        TurnArguments { shared: Arc::clone(shared), request, key, sink, terminal, attempts_before };
+    let arguments = TurnArguments { shared: Arc::clone(shared), request, key, sink, terminal, past };
     let (actor, _) = Actor::spawn_linked(None, Turn, arguments, owner)
         .await
         .map_err(|error| Cause::Internal { message: error.to_string() })?;

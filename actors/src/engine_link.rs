@@ -4,6 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::net::UnixStream;
 
@@ -15,15 +16,23 @@ const IDLE_STREAMS_MAX: usize = 128;
 pub(crate) struct EngineLink {
     socket: PathBuf,
     idle: Mutex<Vec<UnixStream>>,
+    /// When the last turn began.
+    used_at: Mutex<Instant>,
 }
 
 impl EngineLink {
     pub(crate) fn new(socket: PathBuf) -> Self {
-        Self { socket, idle: Mutex::new(Vec::new()) }
+        Self { socket, idle: Mutex::new(Vec::new()), used_at: Mutex::new(Instant::now()) }
+    }
+
+    /// When the last turn began; when this link was made, as long as none has.
+    pub(crate) fn used_at(&self) -> Instant {
+        *self.used_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An idle stream, or a new one.
     pub(crate) async fn open(&self) -> io::Result<UnixStream> {
+        *self.used_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(stream) => Ok(stream),

@@ -166,6 +166,7 @@ async fn run_thread(
         model_dir: model.folder.clone(),
         model_id: model.id.clone(),
         engine: shared.engine.clone(),
+        accelerator: shared.accelerator,
     };
     let thread = match pomona_engine::serve::spawn_in_thread(engine) {
         Ok(thread) => thread,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use pomona_protocol::{ModelId, ReplicaId, ReplicaReport};
 use tokio::sync::Notify;
@@ -21,6 +22,21 @@ struct Local {
     report: ReplicaReport,
     /// The way to its engine while it is ready.
     link: Option<Arc<EngineLink>>,
+    /// When it was last seen with a turn.
+    busy_at: Instant,
+}
+
+impl Local {
+    /// Milliseconds since its last turn; 0 while it has one or is not ready.
+    fn idle_ms(&self) -> u64 {
+        let Some(link) = self.link.as_ref().filter(|_| !self.has_turns()) else { return 0 };
+        let used_at = self.busy_at.max(link.used_at());
+        u64::try_from(used_at.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn has_turns(&self) -> bool {
+        self.report.load.running > 0 || self.report.load.waiting > 0
+    }
 }
 
 impl Engines {
@@ -38,13 +54,30 @@ impl Engines {
 
     /// What every replica said last.
     pub(crate) fn reports(&self) -> Vec<ReplicaReport> {
-        self.lock().values().map(|local| local.report.clone()).collect()
+        let replicas = self.lock();
+        replicas
+            .values()
+            .map(|local| ReplicaReport { idle_ms: local.idle_ms(), ..local.report.clone() })
+            .collect()
+    }
+
+    /// Milliseconds since the last turn of a model; 0 while it has one or is not ready.
+    pub(crate) fn idle_ms(&self, model: &ModelId) -> u64 {
+        self.lock().get(model).map_or(0, Local::idle_ms)
     }
 
     /// Takes note of a replica; whoever waits for changes hears of it when more than its load changed.
     pub(crate) fn publish(&self, report: ReplicaReport, link: Option<Arc<EngineLink>>) {
         let model = report.replica.model.clone();
-        let before = self.lock().insert(model, Local { report: report.clone(), link });
+        let mut replicas = self.lock();
+        let now = Instant::now();
+        let mut local = Local { report: report.clone(), link, busy_at: now };
+        let before = replicas.remove(&model);
+        if let Some(before) = before.as_ref().filter(|_| !local.has_turns()) {
+            local.busy_at = if before.has_turns() { now } else { before.busy_at };
+        }
+        replicas.insert(model, local);
+        drop(replicas);
         let is_news = before.is_none_or(|before| {
             let before = before.report;
             (before.replica, before.state, before.load.is_suspect)

@@ -107,7 +107,11 @@ impl ModelState {
         self.link = Some(Arc::new(EngineLink::new(process.socket().to_owned())));
         self.state = ReplicaState::Ready;
         self.error = None;
-        self.card = Some(card);
+        let card = ModelCard { loaded: true, ..card };
+        self.card = Some(match self.shared.weights.card(&self.model.id) {
+            Some(files) => card.completed_by(files),
+            None => card,
+        });
         self.publish();
     }
 
@@ -174,7 +178,9 @@ impl ModelState {
             state: self.state,
             card: self.card.clone(),
             memory_bytes: self.model.memory_bytes,
-            is_pinned: self.shared.first_model.as_ref().is_some_and(|first| first.id == self.model.id),
+            // Who collects the reports knows what is pinned, and the time.
+            is_pinned: false,
+            idle_ms: 0,
             restarts: self.restarts.total(),
             engine_pid: self.process.as_ref().and_then(EngineProcess::pid),
             error: self.error.clone(),

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pomona_cluster::restart::{Decision, Restarts};
+use pomona_cluster::retention::Resident;
 use pomona_protocol::ModelId;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
@@ -13,10 +14,20 @@ use crate::model::{Model, ModelArguments, ModelMessage};
 use crate::observer::Observation;
 use crate::shared::{LocalModel, Shared, jitter};
 
+/// How often idle models are looked for; a fraction of the shortest time that can be configured.
+const TICK: Duration = Duration::from_millis(500);
+
 #[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum ModelsMessage {
     /// Have a replica of this model; nothing happens when there is one.
-    Load(LocalModel),
+    Load {
+        /// Which.
+        model: LocalModel,
+        /// The fleet's wishes put it here, so it is not ended for being idle.
+        is_wanted: bool,
+    },
+    /// Time has passed.
+    Tick,
     /// Have none.
     Unload(ModelId),
     /// The pause before a Model's restart is over.
@@ -36,6 +47,7 @@ struct Wanted {
     /// `None` between a failure and the restart.
     actor: Option<ActorRef<ModelMessage>>,
     restarts: Restarts,
+    is_wanted: bool,
 }
 
 impl ModelsState {
@@ -43,15 +55,31 @@ impl ModelsState {
         &mut self,
         myself: &ActorRef<ModelsMessage>,
         model: LocalModel,
+        is_wanted: bool,
     ) -> Result<(), ActorProcessingErr> {
-        if self.wanted.contains_key(&model.id) {
+        if let Some(known) = self.wanted.get_mut(&model.id) {
+            known.is_wanted |= is_wanted;
             return Ok(());
         }
         tracing::info!(model = %model.id, folder = %model.folder.display(), "loading a model");
         let actor = Some(spawn(&self.shared, myself, &model).await?);
         let restarts = Restarts::new(self.shared.restart_policy());
-        self.wanted.insert(model.id.clone(), Wanted { model, actor, restarts });
+        self.wanted.insert(model.id.clone(), Wanted { model, actor, restarts, is_wanted });
         Ok(())
+    }
+
+    /// Ends what nobody has asked for so long that its time is over.
+    fn unload_idle(&mut self) {
+        let resident = |wanted: &Wanted| Resident {
+            model: wanted.model.id.clone(),
+            idle_ms: self.shared.engines.idle_ms(&wanted.model.id),
+            is_wanted: wanted.is_wanted,
+        };
+        let residents: Vec<Resident> = self.wanted.values().map(resident).collect();
+        for model in self.shared.retention().expired(&residents) {
+            tracing::info!(%model, "nobody has asked this model for its idle time");
+            self.unload(&model);
+        }
     }
 
     fn unload(&mut self, model: &ModelId) {
@@ -104,8 +132,9 @@ impl Actor for Models {
         let first = shared.first_model.clone().filter(|_| shared.hosts);
         let mut state = ModelsState { shared, wanted: BTreeMap::new() };
         if let Some(model) = first {
-            state.load(&myself, model).await?;
+            state.load(&myself, model, false).await?;
         }
+        myself.send_interval(TICK, || ModelsMessage::Tick);
         Ok(state)
     }
 
@@ -116,7 +145,8 @@ impl Actor for Models {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            ModelsMessage::Load(model) => state.load(&myself, model).await?,
+            ModelsMessage::Load { model, is_wanted } => state.load(&myself, model, is_wanted).await?,
+            ModelsMessage::Tick => state.unload_idle(),
             ModelsMessage::Unload(model) => state.unload(&model),
             ModelsMessage::Respawn(model) => {
                 if let Some(wanted) = state.wanted.get_mut(&model).filter(|wanted| wanted.actor.is_none()) {

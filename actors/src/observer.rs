@@ -92,6 +92,8 @@ pub enum Observation<'a> {
         cached_tokens: u32,
         /// Tokens of the answer.
         completion_tokens: u32,
+        /// Of these, tokens that were guessed and found right.
+        accepted_tokens: u32,
     },
     /// Turns wait at the gateway.
     QueueDepth(u32),

@@ -14,6 +14,7 @@ use pomona_cluster::turn::TurnLimits;
 use pomona_config::{
     EngineConfig, FleetConfig, LinkConfig, ModelConfig, RestartConfig, RoutingConfig, TurnConfig,
 };
+use pomona_engine::backend::Accelerator;
 use pomona_protocol::{Cause, ModelCard, ModelId, NodeId, NodeReport, PathKind, PeerRole};
 use pomona_transport::Endpoint;
 use ractor::ActorRef;
@@ -74,6 +75,7 @@ pub(crate) struct Shared {
     pub(crate) turn: TurnConfig,
     pub(crate) model: ModelConfig,
     pub(crate) engine: EngineConfig,
+    pub(crate) accelerator: Option<&'static dyn Accelerator>,
     pub(crate) restart: RestartConfig,
     pub(crate) link: LinkConfig,
     pub(crate) fleet: FleetConfig,
@@ -126,6 +128,7 @@ impl Shared {
             turn: parts.turn,
             model: parts.model,
             engine: parts.engine,
+            accelerator: parts.accelerator,
             restart: parts.restart,
             link: parts.link,
             fleet: parts.fleet,

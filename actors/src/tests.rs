@@ -9,5 +9,6 @@ mod moves;
 mod orchard;
 mod paths;
 mod replicas;
+mod session_models;
 mod sessions;
 mod turns;

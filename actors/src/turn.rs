@@ -52,15 +52,23 @@ pub(crate) struct TurnArguments {
     pub(crate) sink: mpsc::Sender<TurnEvent>,
     /// Room for the terminal event, kept free from the first moment.
     pub(crate) terminal: mpsc::OwnedPermit<TurnEvent>,
-    /// Tries that processes before this one may have made.
-    pub(crate) attempts_before: u32,
+    pub(crate) past: Past,
+}
+
+/// What was before a turn began here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Past {
+    /// Tries that processes before this one may have made; nodes refuse those that are not above.
+    pub(crate) attempts: u32,
+    /// Until when its model is waited for although nobody has it, since somebody had it before.
+    pub(crate) unknown_until: Option<Instant>,
 }
 
 pub(crate) struct TurnState {
     shared: Arc<Shared>,
     machine: Machine,
     open: Open,
-    attempts_before: u32,
+    past: Past,
     sink: mpsc::Sender<TurnEvent>,
     terminal: Option<mpsc::OwnedPermit<TurnEvent>>,
     accepted_at: Instant,
@@ -138,6 +146,7 @@ impl TurnState {
             prefix: self.prefix.clone(),
             resume_tokens: self.ledger.as_ref().map_or(0, Ledger::shown),
             deadline: Some(self.machine.deadline()),
+            unknown_until: self.past.unknown_until,
             draw: getrandom::u64().unwrap_or_default(),
             ..Ask::new(ticket, self.request().1.model.clone())
         };
@@ -167,7 +176,7 @@ impl TurnState {
 
     fn run(&mut self, myself: &ActorRef<TurnMessage>, attempt: u32) {
         let ledger = self.ledger.take().unwrap_or_default();
-        let wire_attempt = self.attempts_before.saturating_add(attempt);
+        let wire_attempt = self.past.attempts.saturating_add(attempt);
         let (number, request) = self.request();
         *number = wire_attempt;
         request.resume = ledger.ids().to_vec();
@@ -200,11 +209,12 @@ impl TurnState {
         let Some(terminal) = self.terminal.take() else { return };
         let ledger = self.ledger.take().unwrap_or_default();
         let (prompt_tokens, cached_tokens) = ledger.prompt();
-        let usage = Usage { prompt_tokens, cached_tokens, completion_tokens: ledger.shown() };
+        let usage =
+            Usage { prompt_tokens, cached_tokens, completion_tokens: ledger.shown(), ..Usage::default() };
         let event = match (end, self.finished.take()) {
             (End::Finished, Some(finished)) => finished,
             (End::Finished, None) | (End::Cancelled, _) => {
-                TurnEvent::Finished { reason: FinishReason::Cancelled, text: String::new(), usage }
+                TurnEvent::finished(FinishReason::Cancelled, "", usage)
             }
             (End::Failed(cause), _) => TurnEvent::Failed { cause },
         };
@@ -221,6 +231,7 @@ impl TurnState {
             prompt_tokens,
             cached_tokens,
             completion_tokens: usage.completion_tokens,
+            accepted_tokens: usage.accepted_tokens,
         });
         let turn = self.request().1.turn;
         tracing::debug!(%turn, outcome, tokens = usage.completion_tokens, ms = after.as_millis() as u64, "turn ended");
@@ -250,7 +261,7 @@ impl Actor for Turn {
         myself: ActorRef<Self::Msg>,
         arguments: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        let TurnArguments { shared, request, key, sink, terminal, attempts_before } = arguments;
+        let TurnArguments { shared, request, key, sink, terminal, past } = arguments;
         let accepted_at = Instant::now();
         let (machine, effects) = Machine::start(shared.turn_limits(), accepted_at);
         shared.turns_active.send_modify(|turns| *turns += 1);
@@ -262,7 +273,7 @@ impl Actor for Turn {
             loss: None,
             shared,
             machine,
-            attempts_before,
+            past,
             open: Open::Turn { attempt: 1, request: Box::new(request) },
             sink,
             terminal: Some(terminal),

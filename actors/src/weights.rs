@@ -1,20 +1,34 @@
 //! Models on this machine's disk: what it offers, what it gives to other members, and what it takes from them before
 //! it can load. The transfers themselves are the `weights` crate's.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
+use pomona_cluster::retention::Retention;
 use pomona_config::WeightsConfig;
-use pomona_protocol::{BlobRequest, Cause, LinkPurpose, ModelId, ModelOffer};
+use pomona_protocol::{BlobRequest, Cause, LinkPurpose, ModelCard, ModelId, ModelOffer};
 use pomona_transport::{DialTarget, Link, SendStream};
-use pomona_weights::{Answering, Catalog, FetchError, Giver, Source, SourceError, Wanted, ask_over, fetch};
+use pomona_weights::{
+    Answering, Catalog, FetchError, Giver, Source, SourceError, Wanted, ask_over, fetch, remove_abandoned,
+};
 use tokio_util::task::TaskTracker;
 
 use crate::api::Parts;
-use crate::links::control::{LoadOrder, WeightsSource};
+use crate::links::control::{LoadOrder, PinOrder, WeightsSource};
 use crate::links::{kind_of, resolve};
 use crate::models::ModelsMessage;
 use crate::shared::{LocalModel, Shared};
+
+/// How often the models folder is looked at: who puts a model there, or pulls one, need tell nobody.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// Unfinished models that nobody has worked on for so long are removed at a start.
+const ABANDONED_AFTER: Duration = Duration::from_secs(7 * 86_400);
+/// Models that may be pinned by admins.
+const PINS_MAX: usize = 1024;
+/// Where pins are kept, below the data folder.
+const PINS_FILE: &str = "pinned.json";
 
 pub(crate) struct Weights {
     catalog: Arc<Catalog>,
@@ -23,6 +37,9 @@ pub(crate) struct Weights {
     /// Bytes of KV that a replica gets.
     kv_bytes: u64,
     hosts: bool,
+    /// Models that an admin wants kept.
+    pins: Mutex<BTreeSet<ModelId>>,
+    pins_file: PathBuf,
     /// Owns scans and fetches.
     tasks: TaskTracker,
 }
@@ -33,12 +50,15 @@ impl Weights {
         if let Some(model) = &parts.first_model {
             catalog.name_folder(model.id.clone(), model.folder.clone());
         }
+        let pins_file = parts.data_dir.join(PINS_FILE);
         Self {
             catalog,
             giver: Giver::new((&parts.weights).into(), busy),
             config: parts.weights.clone(),
             kv_bytes: parts.kv_bytes,
             hosts: parts.hosts,
+            pins: Mutex::new(read_pins(&pins_file)),
+            pins_file,
             tasks: TaskTracker::new(),
         }
     }
@@ -50,8 +70,18 @@ impl Weights {
             model: model.model.clone(),
             memory_bytes: model.bytes + self.kv_bytes,
             digest: model.digest().map(|digest| digest.to_string()).unwrap_or_default(),
+            card: model.card.as_deref().cloned().map(Box::new),
         };
         if self.hosts { models.iter().map(offer).collect() } else { Vec::new() }
+    }
+
+    /// What the files of a local model say of it.
+    pub(crate) fn card(&self, model: &ModelId) -> Option<ModelCard> {
+        self.catalog.model(model)?.card.as_deref().cloned()
+    }
+
+    fn lock_pins(&self) -> MutexGuard<'_, BTreeSet<ModelId>> {
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn local(&self, model: &ModelId) -> Option<LocalModel> {
@@ -61,15 +91,45 @@ impl Weights {
     }
 }
 
-/// Looks at the disk, in the background: names at once, hashes when they are computed.
+/// Pins of earlier runs. A file that is damaged pins nothing; a model less is kept then, and none is lost.
+fn read_pins(path: &std::path::Path) -> BTreeSet<ModelId> {
+    let read = std::fs::read(path).ok();
+    let pins: Option<Vec<ModelId>> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    pins.unwrap_or_default().into_iter().take(PINS_MAX).collect()
+}
+
+/// Looks at the disk, in the background: names at once, hashes when they are computed. Looks again whenever
+/// something came into the models folder or left it, for as long as this process lives.
 pub(crate) fn scan(shared: &Arc<Shared>) {
     if !shared.hosts {
         return;
     }
-    let scanned = Arc::clone(shared);
-    shared.weights.tasks.spawn(async move {
-        rescan(&scanned).await;
+    let watched = Arc::downgrade(shared);
+    let models = shared.weights.catalog.models_folder().to_owned();
+    shared.weights.tasks.spawn_blocking(move || {
+        match remove_abandoned(&models, ABANDONED_AFTER, SystemTime::now()) {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "unfinished models of long ago were removed"),
+            Err(error) => tracing::warn!(%error, "unfinished models of long ago could not be removed"),
+        }
     });
+    shared.weights.tasks.spawn(async move {
+        let mut seen = None;
+        while let Some(shared) = watched.upgrade() {
+            let changed = changed_at(shared.weights.catalog.models_folder().to_owned()).await;
+            if seen != Some(changed) {
+                seen = Some(changed);
+                rescan(&shared).await;
+            }
+            drop(shared);
+            tokio::time::sleep(WATCH_EVERY).await;
+        }
+    });
+}
+
+/// When a folder last got or lost a name; `None` while it is not there.
+async fn changed_at(folder: PathBuf) -> Option<SystemTime> {
+    tokio::fs::metadata(folder).await.ok()?.modified().ok()
 }
 
 async fn rescan(shared: &Arc<Shared>) {
@@ -98,7 +158,7 @@ impl Shared {
             return Err(Cause::NotAHost { node: self.name.load().to_string() });
         }
         if let Some(model) = self.weights.local(&order.model) {
-            return self.load(model);
+            return self.load(model, order.is_wanted);
         }
         if order.sources.is_empty() || order.digest.is_empty() {
             let known = self.weights.catalog.models().iter().map(|model| model.model.to_string()).collect();
@@ -106,13 +166,13 @@ impl Shared {
         }
         let shared = Arc::clone(self);
         self.weights.tasks.spawn(async move {
-            let model = order.model.clone();
+            let (model, is_wanted) = (order.model.clone(), order.is_wanted);
             match take(&shared, order).await {
                 Ok(folder) => {
                     tracing::info!(%model, folder = %folder.display(), "weights are here");
                     rescan(&shared).await;
                     if let Some(model) = shared.weights.local(&model) {
-                        let _ = shared.load(model);
+                        let _ = shared.load(model, is_wanted);
                     }
                 }
                 Err(error) => tracing::error!(%model, %error, "weights could not be taken"),
@@ -121,9 +181,54 @@ impl Shared {
         Ok(())
     }
 
-    fn load(&self, model: LocalModel) -> Result<(), Cause> {
+    fn load(&self, model: LocalModel, is_wanted: bool) -> Result<(), Cause> {
         let models = self.models.load().as_deref().cloned().ok_or(Cause::ShuttingDown)?;
-        models.cast(ModelsMessage::Load(model)).map_err(|_| Cause::ShuttingDown)
+        models.cast(ModelsMessage::Load { model, is_wanted }).map_err(|_| Cause::ShuttingDown)
+    }
+
+    /// What this machine keeps, and for how long the rest stays. The model of its own configuration is kept unless
+    /// that very model has an idle time.
+    pub(crate) fn retention(&self) -> Retention {
+        let fleet = &self.fleet;
+        let mut retention = Retention::new(fleet.idle_unload_ms, &fleet.idle_unload_of, &fleet.pinned);
+        retention.pinned.extend(self.weights.lock_pins().iter().cloned());
+        if let Some(first) = &self.first_model
+            && !retention.idle_ms_max_of.contains_key(&first.id)
+        {
+            retention.pinned.insert(first.id.clone());
+        }
+        retention
+    }
+
+    /// Keeps a model once it is loaded, or keeps it no more; remembered over restarts.
+    pub(crate) fn order_pin(self: &Arc<Self>, order: PinOrder) -> Result<(), Cause> {
+        let PinOrder { model, on } = order;
+        {
+            let mut pins = self.weights.lock_pins();
+            if on && pins.len() >= PINS_MAX && !pins.contains(&model) {
+                let message = format!("{PINS_MAX} models are pinned; unpin some first");
+                return Err(Cause::InvalidRequest { parameter: "model".to_owned(), message });
+            }
+            let changed = if on { pins.insert(model.clone()) } else { pins.remove(&model) };
+            if !changed {
+                return Ok(());
+            }
+        }
+        tracing::info!(%model, on, "an admin pinned a model, or unpinned it");
+        let shared = Arc::clone(self);
+        self.weights.tasks.spawn_blocking(move || {
+            // Whoever writes last writes what holds: the lock is kept while writing.
+            let pins = shared.weights.lock_pins();
+            let encoded = serde_json::to_vec(&*pins).unwrap_or_default();
+            let fresh = shared.weights.pins_file.with_extension("new");
+            let written = std::fs::write(&fresh, encoded)
+                .and_then(|()| std::fs::rename(&fresh, &shared.weights.pins_file));
+            if let Err(error) = written {
+                tracing::warn!(%error, "pins are not kept; the next start has forgotten the last change");
+            }
+        });
+        self.engines.note_change();
+        Ok(())
     }
 
     /// Ends the replica of a model; nothing happens when there is none.

@@ -167,6 +167,7 @@ fn one_token(session: u128, head: u64, synced: bool) -> Append {
         ids: vec![head as u32],
         text: " word".into(),
         ends: vec![5],
+        marks: Vec::new(),
     };
     let event = SessionEvent { first_seq: head + 1, seq: head + 1, at_ms: 1_700_000_000_000 + head, body };
     Append {

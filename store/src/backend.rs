@@ -143,6 +143,7 @@ mod tests {
             ids: (0..count).collect(),
             text: "x".repeat(count as usize),
             ends: (1..=count).collect(),
+            marks: Vec::new(),
         };
         SessionEvent { first_seq, seq: first_seq + u64::from(count) - 1, at_ms: 1, body }
     }
@@ -160,6 +161,7 @@ mod tests {
             ids: Vec::new(),
             text: String::new(),
             ends: Vec::new(),
+            marks: Vec::new(),
         };
         none.seq = 4;
         let mut huge = append(vec![tokens(5, 1)]);

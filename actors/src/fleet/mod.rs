@@ -120,7 +120,9 @@ impl FleetState {
         for replica in &mut report.replicas {
             replica.load.turns_max = replica.load.turns_max.min(self.shared.routing.replica_turns_max);
         }
+        let had = view::on_disk_of(&self.membership, &report.node);
         self.decide(Input::Report(Box::new(report)));
+        self.tell_removed(&had);
         self.tell_models();
         view::publish(&self.shared, &self.membership);
     }
@@ -136,6 +138,16 @@ impl FleetState {
                 None => admission::Input::ModelWanted { model },
                 Some(message) => admission::Input::ModelGone { model, message },
             });
+        }
+    }
+
+    /// Tells the desk which models left the last disk and memory: whoever asks for one is not to wait for it.
+    fn tell_removed(&mut self, had: &[ModelId]) {
+        let hosts = self.membership.hosts();
+        for model in had.iter().filter(|model| !view::is_known(&hosts, model)) {
+            self.models.remove(model);
+            let message = "it was removed from the disk of every machine".to_owned();
+            self.shared.desk.tell(admission::Input::ModelGone { model: model.clone(), message });
         }
     }
 
@@ -166,7 +178,7 @@ impl FleetState {
             self.orders.unload(&self.shared, &unload.node, &unload.model);
         }
         for load in &plan.loads {
-            self.orders.load(&self.shared, &self.membership, load);
+            self.orders.load(&self.shared, &self.membership, load, true);
         }
         self.assignment = plan.assignment;
     }
@@ -202,7 +214,7 @@ impl FleetState {
                 for unload in &unloads {
                     self.orders.unload(&self.shared, &unload.node, &unload.model);
                 }
-                self.orders.load(&self.shared, &self.membership, &load);
+                self.orders.load(&self.shared, &self.membership, &load, false);
                 Ok(())
             }
             Err(_) if !view::is_known(&hosts, model) => {
@@ -219,7 +231,7 @@ impl FleetState {
         let Some(node) = node else { return self.load_where_it_fits(model) };
         let node = self.find(node)?;
         let load = view::load_on(&self.membership, model, &node)?;
-        self.orders.load(&self.shared, &self.membership, &load);
+        self.orders.load(&self.shared, &self.membership, &load, false);
         Ok(())
     }
 

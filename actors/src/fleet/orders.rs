@@ -37,7 +37,14 @@ impl Orders {
         given.is_some_and(|given| given.elapsed() < REPORTED_WITHIN)
     }
 
-    pub(super) fn load(&mut self, shared: &Arc<Shared>, membership: &Membership, load: &Load) {
+    /// `is_wanted` tells that the fleet's wishes want it there.
+    pub(super) fn load(
+        &mut self,
+        shared: &Arc<Shared>,
+        membership: &Membership,
+        load: &Load,
+        is_wanted: bool,
+    ) {
         let (node, model) = (load.node.clone(), load.model.clone());
         let digest = membership
             .members()
@@ -53,6 +60,7 @@ impl Orders {
             model: model.clone(),
             digest: digest.unwrap_or_default(),
             sources: load.fetch_from.iter().map(source).collect(),
+            is_wanted,
         };
         tracing::info!(%node, %model, sources = order.sources.len(), "placing a replica");
         let shared = Arc::clone(shared);

@@ -37,6 +37,10 @@ impl ReporterState {
         let shared = &self.shared;
         self.seq += 1;
         let mut replicas = shared.engines.reports();
+        let pinned = shared.retention().pinned;
+        for replica in &mut replicas {
+            replica.is_pinned = pinned.contains(&replica.replica.model);
+        }
         if shared.routes {
             // What this gateway reaches itself it offers to gateways that cannot.
             let others = shared.desk.offered().into_iter();

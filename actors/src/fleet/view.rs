@@ -61,6 +61,13 @@ pub(super) fn is_known(hosts: &[Host], model: &ModelId) -> bool {
     })
 }
 
+/// Models on the disk of one member, as it said last.
+pub(super) fn on_disk_of(membership: &Membership, node: &NodeId) -> Vec<ModelId> {
+    let member = membership.members().find(|member| member.node == node && member.path.is_some());
+    let offers = member.and_then(|member| member.report).map(|report| report.models.as_slice());
+    offers.unwrap_or_default().iter().map(|offer| offer.model.clone()).collect()
+}
+
 /// Every model that some member has on disk, by name.
 pub(super) fn known(hosts: &[Host]) -> Vec<String> {
     let mut known: Vec<_> =
@@ -107,7 +114,11 @@ pub(super) fn publish(shared: &Shared, membership: &Membership) {
             ReplicaState::Failed => failed = failed.or_else(|| Some(replica.clone())),
         }
     }
-    cards.sort_by(|a, b| a.id.cmp(&b.id));
+    if shared.fleet.load_on_demand {
+        add_loadable(membership, &mut cards);
+    }
+    // Who names no model gets the first one, which should be one that is there.
+    cards.sort_by(|a, b| (!a.loaded, &a.id).cmp(&(!b.loaded, &b.id)));
     if **shared.cards.load() != cards {
         shared.cards.store(Arc::new(cards));
     }
@@ -134,6 +145,20 @@ pub(super) fn publish(shared: &Shared, membership: &Membership) {
         }
         !is_same
     });
+}
+
+/// Models that lie on some member's disk: the first question loads them.
+fn add_loadable(membership: &Membership, cards: &mut Vec<ModelCard>) {
+    let known = models(membership);
+    let has_failed = |model: &ModelId| matches!(known.get(model), Some(Some(_)));
+    let reports =
+        membership.members().filter(|member| member.path.is_some()).filter_map(|member| member.report);
+    for offer in reports.filter(|report| report.hosts).flat_map(|report| &report.models) {
+        let Some(card) = &offer.card else { continue };
+        if !has_failed(&offer.model) && !cards.iter().any(|known| known.id == offer.model) {
+            cards.push(ModelCard { id: offer.model.clone(), loaded: false, ..ModelCard::clone(card) });
+        }
+    }
 }
 
 /// Counts members for the metrics.
@@ -201,6 +226,8 @@ fn replica_status(replica: &ReplicaReport, turns: u32) -> ReplicaStatus {
         engine_pid: replica.engine_pid,
         card: replica.card.clone(),
         turns,
+        is_pinned: replica.is_pinned,
+        idle_ms: replica.idle_ms,
         kv_blocks_used: replica.load.kv_blocks_used,
         kv_blocks_total: replica.load.kv_blocks_total,
         error: replica.error.clone(),

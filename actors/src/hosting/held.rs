@@ -130,7 +130,7 @@ mod tests {
 
     fn tokens(first: u32, count: u32) -> TurnEvent {
         let ids = (first..first + count).collect();
-        TurnEvent::Tokens { first, ids, text: "x".to_owned(), logprobs: Vec::new() }
+        TurnEvent::Tokens { first, ids, text: "x".to_owned(), marks: Vec::new(), logprobs: Vec::new() }
     }
 
     fn wire(events: &[TurnEvent]) -> BytesMut {
@@ -185,6 +185,9 @@ mod tests {
             reason: pomona_protocol::FinishReason::Stop,
             text: String::new(),
             usage: Usage::default(),
+            marks: Vec::new(),
+            stop: None,
+            embedding: Vec::new(),
         };
         let held = held(&[tokens(0, 2), finished.clone()], 10_000);
         let mut decoder = FrameDecoder::<TurnEvent>::new(EVENT_FRAME_BYTES_MAX);

@@ -72,6 +72,16 @@ pub(crate) struct LoadOrder {
     pub(crate) digest: String,
     /// Where to take them from when they are not there.
     pub(crate) sources: Vec<WeightsSource>,
+    /// The fleet's wishes want it there: it is not ended for being idle.
+    #[serde(default)]
+    pub(crate) is_wanted: bool,
+}
+
+/// To keep a model, or to keep it no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PinOrder {
+    pub(crate) model: ModelId,
+    pub(crate) on: bool,
 }
 
 /// An acknowledgement.
@@ -90,6 +100,9 @@ pub(crate) enum ControlMessage {
     /// From a gateway: end the replica of this model.
     #[rpc]
     Unload(u64, Rmp<ModelId>, RpcReplyPort<Answer<()>>),
+    /// From a gateway: keep this model once it is loaded, or keep it no more.
+    #[rpc]
+    Pin(u64, Rmp<PinOrder>, RpcReplyPort<Answer<()>>),
     /// From a gateway: say in reports that this member is leaving, or that it stays.
     #[rpc]
     Drain(u64, bool, RpcReplyPort<Answer<()>>),
@@ -143,6 +156,9 @@ impl Actor for Control {
             }
             ControlMessage::Unload(key, model, reply) => {
                 answer(shared, key, reply, |shared| shared.order_unload(model.get()?));
+            }
+            ControlMessage::Pin(key, order, reply) => {
+                answer(shared, key, reply, |shared| shared.order_pin(order.get()?));
             }
             ControlMessage::Drain(key, on, reply) => {
                 answer(shared, key, reply, |shared| {

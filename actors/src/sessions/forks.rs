@@ -35,6 +35,7 @@ fn continued(view: SessionView, turn: Option<TurnId>, title: Option<String>) -> 
     let turns = turns.into_iter().map(|turn| ImportedTurn {
         input: turn.input.clone(),
         answer: turn.answer.clone(),
+        marks: turn.marks.clone(),
         model: turn.model.clone(),
         usage: turn.usage,
     });

@@ -15,6 +15,8 @@ pub(super) struct Loaded {
     /// The epoch in which this activation writes.
     pub(super) epoch: u64,
     pub(super) oldest_seq: u64,
+    /// Where the log ended when it was read.
+    pub(super) read_seq: u64,
     /// The number behind which the last snapshot was taken.
     pub(super) snapshot_seq: u64,
 }
@@ -24,7 +26,7 @@ pub(super) async fn load(table: &SessionTable, session: SessionId) -> Result<Loa
     let store = table.store()?;
     let Some(activation) = store.activate(session).await? else {
         let machine = Session::new(SessionState::empty(session), table.limits());
-        return Ok(Loaded { machine, epoch: 1, oldest_seq: 1, snapshot_seq: 0 });
+        return Ok(Loaded { machine, epoch: 1, oldest_seq: 1, read_seq: 0, snapshot_seq: 0 });
     };
     let (mut state, snapshot_seq) = match &activation.snapshot {
         Some((seq, bytes)) => (rmp_serde::from_slice(bytes).map_err(|error| damaged(session, &error))?, *seq),
@@ -32,7 +34,8 @@ pub(super) async fn load(table: &SessionTable, session: SessionId) -> Result<Loa
     };
     read_on(store, &mut state, activation.bounds.head_seq).await?;
     let machine = Session::new(state, table.limits());
-    Ok(Loaded { machine, epoch: activation.epoch, oldest_seq: activation.bounds.oldest_seq, snapshot_seq })
+    let (epoch, bounds) = (activation.epoch, activation.bounds);
+    Ok(Loaded { machine, epoch, oldest_seq: bounds.oldest_seq, read_seq: bounds.head_seq, snapshot_seq })
 }
 
 async fn read_on(store: &Store, state: &mut SessionState, head_seq: u64) -> Result<(), Cause> {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use pomona_cluster::admission::Input;
 use pomona_protocol::{Cause, Principal, TurnEvent, TurnRequest};
 use ractor::ActorRef;
 use tokio::sync::Notify;
@@ -16,7 +15,8 @@ use super::session::SessionMessage;
 use crate::TurnStream;
 use crate::api::{Canceller, start_turn};
 use crate::owned;
-use crate::shared::Shared;
+use crate::shared::{Readiness, Shared};
+use crate::turn::Past;
 
 /// Events carried at once; what is ready beyond that comes next.
 const EVENTS_MAX: usize = 256;
@@ -36,19 +36,13 @@ impl Running {
     pub(super) async fn start(
         shared: &Arc<Shared>,
         session: &ActorRef<SessionMessage>,
-        epoch: u64,
+        past: Past,
         run: u32,
         request: TurnRequest,
         by: Principal,
     ) -> Self {
         let ready = Arc::new(Notify::new());
-        let attempts = (epoch as u32).saturating_mul(ATTEMPTS_PER_EPOCH);
-        let attempts = attempts.saturating_add(run.saturating_mul(64));
-        // Soon after its start this process may not have heard of every node: a model that seems unknown is waited for.
-        if shared.started_at.elapsed() < Duration::from_millis(shared.fleet.orphan_grace_ms) {
-            shared.desk.tell(Input::ModelWanted { model: request.model.clone() });
-        }
-        let started = start_turn(shared, session.get_cell(), by.0, request, attempts).await;
+        let started = start_turn(shared, session.get_cell(), by.0, request, past).await;
         let (canceller, task) = match started {
             Ok(stream) => {
                 let canceller = stream.canceller();
@@ -57,6 +51,18 @@ impl Running {
             Err(cause) => (None, owned::spawn(refuse(cause, session.clone(), run))),
         };
         Self { run, ready, canceller, _task: task }
+    }
+
+    /// What a turn's start is to know of what was before: `epoch` is that of its session, and `is_old` says that it was
+    /// accepted before the session was read.
+    pub(super) fn past(shared: &Shared, epoch: u64, run: u32, is_old: bool) -> Past {
+        let attempts = (epoch as u32).saturating_mul(ATTEMPTS_PER_EPOCH);
+        let attempts = attempts.saturating_add(run.saturating_mul(64));
+        // Soon after its start this process may not have heard of every node. The model of a turn that was accepted
+        // before may turn up, and any model while there is none yet.
+        let knows_none = !matches!(*shared.readiness.borrow(), Readiness::Ready(_));
+        let until = shared.started_at + Duration::from_millis(shared.fleet.orphan_grace_ms);
+        Past { attempts, unknown_until: (is_old || knows_none).then_some(until) }
     }
 
     /// What was carried is written.

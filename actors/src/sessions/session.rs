@@ -108,8 +108,8 @@ impl SessionActorState {
                     }
                 }
                 Effect::Start { run, request, by } => {
-                    let epoch = self.epoch();
-                    self.running = Some(Running::start(&self.shared, myself, epoch, run, *request, by).await);
+                    let past = Running::past(&self.shared, self.epoch(), run, self.is_old(request.turn));
+                    self.running = Some(Running::start(&self.shared, myself, past, run, *request, by).await);
                 }
                 Effect::Ready { run } => {
                     if let Some(running) = self.running(run) {
@@ -133,6 +133,13 @@ impl SessionActorState {
 
     pub(super) fn epoch(&self) -> u64 {
         self.loaded.as_ref().map_or(0, |loaded| loaded.epoch)
+    }
+
+    /// Whether a turn was accepted before this activation.
+    fn is_old(&self, turn: TurnId) -> bool {
+        let Ok(loaded) = &self.loaded else { return false };
+        let mut turns = loaded.machine.state().turns.iter().rev();
+        turns.find(|record| record.turn == turn).is_some_and(|record| record.accepted_seq <= loaded.read_seq)
     }
 
     /// The machine knows no store, and so not what can still be read of it.

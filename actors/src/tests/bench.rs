@@ -12,8 +12,8 @@ use pomona_config::{
 };
 use pomona_protocol::limits::{EVENT_FRAME_BYTES_MAX, REQUEST_FRAME_BYTES_MAX};
 use pomona_protocol::{
-    Cause, FinishReason, FrameDecoder, ModelId, NodeId, Open, ReplicaId, ReplicaLoad, Sampling, TurnEvent,
-    TurnId, TurnInput, TurnRequest, Usage, encode_frame,
+    AnswerForm, Cause, FinishReason, FrameDecoder, ModelCard, ModelId, NodeId, Open, ReplicaId, ReplicaLoad,
+    Sampling, Task, TurnEvent, TurnId, TurnInput, TurnRequest, Usage, encode_frame,
 };
 use ractor::Actor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -88,9 +88,11 @@ pub(super) fn request() -> TurnRequest {
         model: model(),
         input: TurnInput::Text("x".to_owned()),
         sampling: Sampling::default(),
-        output_format: pomona_protocol::OutputFormat::Text,
+        task: Task::Generate,
+        form: AnswerForm::default(),
         resume: Vec::new(),
         deadline_ms: 0,
+        asked_ms: 0,
     }
 }
 
@@ -134,10 +136,22 @@ async fn serve(mut stream: UnixStream, script: Script) -> Option<()> {
         }
         match script {
             Script::Finish => {
-                let usage = Usage { prompt_tokens: 5, cached_tokens: 0, completion_tokens: ANSWER };
+                let usage = Usage {
+                    prompt_tokens: 5,
+                    cached_tokens: 0,
+                    completion_tokens: ANSWER,
+                    ..Usage::default()
+                };
                 send(
                     &mut stream,
-                    TurnEvent::Finished { reason: FinishReason::Stop, text: String::new(), usage },
+                    TurnEvent::Finished {
+                        reason: FinishReason::Stop,
+                        text: String::new(),
+                        usage,
+                        marks: Vec::new(),
+                        stop: None,
+                        embedding: Vec::new(),
+                    },
                 )
                 .await?;
             }
@@ -161,6 +175,7 @@ pub(super) fn token(index: u32) -> TurnEvent {
         ids: vec![1000 + index],
         text: format!("{index} "),
         logprobs: Vec::new(),
+        marks: Vec::new(),
     }
 }
 
@@ -216,6 +231,7 @@ pub(super) fn parts(folder: &Path) -> Parts {
             command: ["sh", "-c", "sleep 60"].map(str::to_owned).to_vec(),
             ..EngineConfig::default()
         },
+        accelerator: None,
         restart: RestartConfig::default(),
         link: LinkConfig::default(),
         fleet: FleetConfig::default(),
@@ -229,6 +245,20 @@ pub(super) fn parts(folder: &Path) -> Parts {
 
 pub(super) fn model() -> ModelId {
     ModelId::from("m")
+}
+
+pub(super) fn card() -> ModelCard {
+    ModelCard {
+        id: model(),
+        architecture: "llama".to_owned(),
+        parameters: 1,
+        dtype: "bf16".to_owned(),
+        context_tokens: 8,
+        vocabulary: 8,
+        weight_bytes: 2,
+        kv_bytes_per_token: 1,
+        ..ModelCard::default()
+    }
 }
 
 /// The first incarnation of the model at this node.

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::bench::{PATIENCE, parts, replica};
 use crate::fleet::FleetMessage;
-use crate::links::control::{Answer, Bulletin, Control, ControlMessage, LoadOrder, Rmp};
+use crate::links::control::{Answer, Bulletin, Control, ControlMessage, LoadOrder, PinOrder, Rmp};
 use crate::links::{LinksMessage, Peer};
 use crate::shared::Shared;
 
@@ -88,11 +88,18 @@ impl Bench {
     /// Whether every command is refused that comes with this key.
     async fn refuses_commands(&self, key: u64) {
         let not_allowed = |answer: Result<(), Cause>| matches!(answer, Err(Cause::Protocol { .. }));
-        let order = LoadOrder { model: ModelId::from("m"), digest: String::new(), sources: Vec::new() };
+        let order = LoadOrder {
+            model: ModelId::from("m"),
+            digest: String::new(),
+            sources: Vec::new(),
+            is_wanted: false,
+        };
         assert!(not_allowed(self.order(|reply| ControlMessage::Load(key, Rmp::new(order), reply)).await));
         let model = ModelId::from("m");
         assert!(not_allowed(self.order(|reply| ControlMessage::Unload(key, Rmp::new(model), reply)).await));
         for on in [true, false] {
+            let pin = Rmp::new(PinOrder { model: ModelId::from("m"), on });
+            assert!(not_allowed(self.order(|reply| ControlMessage::Pin(key, pin, reply)).await));
             assert!(not_allowed(self.order(|reply| ControlMessage::Drain(key, on, reply)).await));
         }
     }
@@ -109,6 +116,7 @@ fn report(node: &str, replicas: &[&str]) -> NodeReport {
         state: ReplicaState::Ready,
         card: None,
         is_pinned: false,
+        idle_ms: 0,
         memory_bytes: 1,
         restarts: 0,
         engine_pid: None,

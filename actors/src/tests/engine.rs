@@ -76,8 +76,16 @@ impl Running {
     }
 
     pub(super) async fn finish(&mut self, completion_tokens: u32) {
-        let usage = Usage { prompt_tokens: 5, cached_tokens: 0, completion_tokens };
-        self.say(TurnEvent::Finished { reason: FinishReason::Stop, text: String::new(), usage }).await;
+        let usage = Usage { prompt_tokens: 5, cached_tokens: 0, completion_tokens, ..Usage::default() };
+        self.say(TurnEvent::Finished {
+            reason: FinishReason::Stop,
+            text: String::new(),
+            usage,
+            marks: Vec::new(),
+            stop: None,
+            embedding: Vec::new(),
+        })
+        .await;
     }
 
     pub(super) async fn say(&mut self, event: TurnEvent) {

@@ -156,7 +156,15 @@ async fn the_middle_of_a_frame_is_not_held_and_the_turn_stays() {
     let mut running = orchard.engine.next().await;
     running.start(0..0).await;
     let ids = vec![1000, 1001, 1002];
-    running.say(TurnEvent::Tokens { first: 0, ids, text: "abc".to_owned(), logprobs: Vec::new() }).await;
+    running
+        .say(TurnEvent::Tokens {
+            first: 0,
+            ids,
+            text: "abc".to_owned(),
+            logprobs: Vec::new(),
+            marks: Vec::new(),
+        })
+        .await;
     assert_eq!(asked.up_to(3).await, [0, 1, 2]);
     for from in [1, 2, 4] {
         let mut other = Asked::of(&link, &attach(1, from)).await;

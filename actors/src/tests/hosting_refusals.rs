@@ -115,6 +115,7 @@ async fn flood(running: &mut super::engine::Running, bytes_max: usize) -> usize 
             ids: vec![1000 + index],
             text: "x".repeat(8 * 1024),
             logprobs: Vec::new(),
+            marks: Vec::new(),
         };
         let mut bytes = BytesMut::new();
         encode_frame(&event, &mut bytes, EVENT_FRAME_BYTES_MAX).unwrap();

@@ -65,6 +65,7 @@ impl Orchard {
             state: ReplicaState::Ready,
             card: None,
             is_pinned: false,
+            idle_ms: 0,
             memory_bytes: 1,
             restarts: 0,
             engine_pid: None,

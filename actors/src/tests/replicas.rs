@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use pomona_protocol::{Cause, EngineReport, ModelCard, ReplicaState};
+use pomona_protocol::{Cause, EngineReport, ReplicaState};
 use ractor::{Actor, ActorRef};
 
-use super::bench::{PATIENCE, model, parts, replica, until};
+use super::bench::{PATIENCE, card, model, parts, replica, until};
 use crate::engine_process::EngineEvent;
 use crate::fleet::{Fleet, Reporter};
 use crate::model::{Model, ModelArguments, ModelMessage};
@@ -30,17 +30,7 @@ fn failed() -> EngineReport {
 }
 
 fn ready() -> EngineReport {
-    let card = ModelCard {
-        id: model(),
-        architecture: "llama".to_owned(),
-        parameters: 1,
-        dtype: "bf16".to_owned(),
-        context_tokens: 8,
-        vocabulary: 8,
-        weight_bytes: 2,
-        kv_bytes_per_token: 1,
-    };
-    EngineReport::Ready { card, load_ms: 1 }
+    EngineReport::Ready { card: card(), load_ms: 1 }
 }
 
 async fn becomes(reports: Vec<EngineReport>, expected: ReplicaState) {

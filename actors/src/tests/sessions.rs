@@ -6,27 +6,27 @@ use std::time::Duration;
 
 use pomona_config::{SessionConfig, StoreConfig};
 use pomona_protocol::{
-    Cause, ContextPolicy, Message, NewSession, Principal, Role, Sampling, SessionAttach, SessionCommand,
-    SessionEvent, SessionEventBody, SessionId, SessionLive, SessionNews, SessionReply, SessionRequest,
-    SessionSettings, SessionView, TurnAsk, TurnId,
+    Cause, ContextPolicy, Message, ModelId, NewSession, Principal, Role, Sampling, SessionAttach,
+    SessionCommand, SessionEvent, SessionEventBody, SessionId, SessionLive, SessionNews, SessionReply,
+    SessionRequest, SessionSettings, SessionView, TurnAsk, TurnId,
 };
 use pomona_store::{Store, StoreParts};
 use ractor::Actor;
 use tokio::time::timeout;
 
-use super::bench::{PATIENCE, model, parts, replica, until, up};
+use super::bench::{PATIENCE, card, model, parts, replica, until, up};
 use super::engine::Engine;
 use crate::route::Route;
 use crate::sessions::supervisor::SessionsActor;
-use crate::shared::Shared;
+use crate::shared::{Readiness, Shared};
 use crate::{Handle, Parts, SessionStream, Sessions};
 
 const OWNER: Principal = Principal(1);
 const SESSION: SessionId = SessionId(77);
 
 /// A gateway's process, as far as sessions go.
-struct Process {
-    shared: Arc<Shared>,
+pub(super) struct Process {
+    pub(super) shared: Arc<Shared>,
     sessions: Sessions,
     supervisor: ractor::ActorRef<crate::sessions::supervisor::SessionsMessage>,
 }
@@ -35,6 +35,7 @@ impl Process {
     async fn start(folder: &Path, store: &Store, engine: &Engine, session: SessionConfig) -> Self {
         let shared = Arc::new(Shared::new(&Parts { store: Some(store.clone()), session, ..parts(folder) }));
         up(&shared, replica("n"), Route::Engine(engine.link()));
+        shared.readiness.send_replace(Readiness::Ready(card()));
         let (supervisor, _) = Actor::spawn(None, SessionsActor, Arc::clone(&shared)).await.unwrap();
         shared.sessions.supervisor.store(Some(Arc::new(supervisor.clone())));
         let sessions = Handle { shared: Arc::clone(&shared) }.sessions();
@@ -42,7 +43,7 @@ impl Process {
     }
 
     /// Ends as a killed process does: nothing is noted any more, nobody is told.
-    async fn die(self) {
+    pub(super) async fn die(self) {
         self.shared.sessions.freeze();
         self.supervisor.kill_and_wait(None).await.unwrap();
     }
@@ -52,7 +53,7 @@ impl Process {
         timeout(PATIENCE, self.sessions.ask(request)).await.expect("no answer")
     }
 
-    async fn create(&self) {
+    pub(super) async fn create(&self) {
         let new = NewSession {
             title: String::new(),
             tags: Vec::new(),
@@ -70,8 +71,13 @@ impl Process {
     }
 
     async fn submit(&self, text: &str) -> TurnId {
+        self.submit_to(model(), text).await
+    }
+
+    pub(super) async fn submit_to(&self, model: ModelId, text: &str) -> TurnId {
         let input = vec![Message::text(Role::User, text)];
-        match self.ask(SessionCommand::Ask(TurnAsk { input, ..TurnAsk::default() })).await.unwrap() {
+        let ask = TurnAsk { input, model: Some(model), ..TurnAsk::default() };
+        match self.ask(SessionCommand::Ask(ask)).await.unwrap() {
             SessionReply::Accepted { turn, is_new: true, .. } => turn,
             reply => panic!("{reply:?}"),
         }
@@ -84,20 +90,20 @@ impl Process {
         }
     }
 
-    async fn attach(&self, after: u64) -> SessionStream {
+    pub(super) async fn attach(&self, after: u64) -> SessionStream {
         let attach = SessionAttach { session: SESSION, by: OWNER, name: String::new(), after };
         timeout(PATIENCE, self.sessions.attach(attach)).await.expect("no answer").unwrap()
     }
 }
 
-struct Bench {
+pub(super) struct Bench {
     folder: tempfile::TempDir,
     store: Store,
-    engine: Engine,
+    pub(super) engine: Engine,
 }
 
 impl Bench {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = StoreConfig { commit_ms: 1, ..StoreConfig::default() };
         let store = Store::open(StoreParts { config, data_dir: folder.path().to_owned() }).await.unwrap();
@@ -105,7 +111,7 @@ impl Bench {
         Self { folder, store, engine }
     }
 
-    async fn process(&self) -> Process {
+    pub(super) async fn process(&self) -> Process {
         self.process_with(SessionConfig::default()).await
     }
 
@@ -127,7 +133,7 @@ async fn next(stream: &mut SessionStream) -> Result<SessionEvent, String> {
 }
 
 /// Reads until the terminal event of a turn; the entries are dense.
-async fn read_to_end(stream: &mut SessionStream, mut cursor: u64) -> Vec<SessionEvent> {
+pub(super) async fn read_to_end(stream: &mut SessionStream, mut cursor: u64) -> Vec<SessionEvent> {
     let mut events = Vec::new();
     loop {
         let event = next(stream).await.unwrap();

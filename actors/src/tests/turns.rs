@@ -56,8 +56,15 @@ async fn a_cancelled_turn_ends_as_cancelled_with_what_was_shown() {
     let (_client, mut stream) = bench.start().await;
     while !matches!(stream.next().await, Some(TurnEvent::Tokens { .. })) {}
     stream.cancel();
-    let usage = Usage { prompt_tokens: 5, cached_tokens: 0, completion_tokens: 1 };
-    let cancelled = TurnEvent::Finished { reason: FinishReason::Cancelled, text: String::new(), usage };
+    let usage = Usage { prompt_tokens: 5, cached_tokens: 0, completion_tokens: 1, ..Usage::default() };
+    let cancelled = TurnEvent::Finished {
+        reason: FinishReason::Cancelled,
+        text: String::new(),
+        usage,
+        marks: Vec::new(),
+        stop: None,
+        embedding: Vec::new(),
+    };
     assert_eq!(stream.next().await, Some(cancelled));
     assert_eq!(stream.next().await, None);
 }

@@ -166,7 +166,14 @@ pub(crate) fn tokens(turn: TurnId, expected_seq: u64, first: u32, count: u32) ->
         text.push_str(&format!("{number} "));
         ends.push(u32::try_from(text.len()).unwrap());
     }
-    let body = SessionEventBody::Tokens { turn, first, ids: (first..first + count).collect(), text, ends };
+    let body = SessionEventBody::Tokens {
+        turn,
+        first,
+        ids: (first..first + count).collect(),
+        text,
+        ends,
+        marks: Vec::new(),
+    };
     SessionEvent { first_seq: expected_seq + 1, seq: expected_seq + u64::from(count), at_ms: 2, body }
 }
 
@@ -183,6 +190,8 @@ pub(crate) fn finish(session: SessionId, expected_seq: u64) -> SessionEvent {
         reason: FinishReason::Stop,
         text: String::new(),
         usage: Usage::default(),
+        marks: Vec::new(),
+        stop: None,
     };
     SessionEvent { first_seq: expected_seq + 1, seq: expected_seq + 1, at_ms: 3, body }
 }
@@ -211,7 +220,7 @@ pub(crate) async fn log(store: &Store, session: SessionId) -> Vec<SessionEvent> 
 }
 
 fn single(event: &SessionEvent) -> Vec<SessionEvent> {
-    let SessionEventBody::Tokens { turn, first, ids, text, ends } = &event.body else {
+    let SessionEventBody::Tokens { turn, first, ids, text, ends, .. } = &event.body else {
         return vec![event.clone()];
     };
     let mut from = 0;
@@ -226,6 +235,7 @@ fn single(event: &SessionEvent) -> Vec<SessionEvent> {
             ids: vec![*id],
             text: piece,
             ends,
+            marks: Vec::new(),
         };
         SessionEvent { first_seq: seq, seq, at_ms: event.at_ms, body }
     };

@@ -32,6 +32,7 @@ fn token(seq: u64) -> SessionEvent {
         ids: vec![7],
         text: "x".into(),
         ends: vec![1],
+        marks: Vec::new(),
     };
     SessionEvent { first_seq: seq, seq, at_ms: 1000 + seq, body }
 }
