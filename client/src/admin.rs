@@ -95,6 +95,12 @@ impl Client {
         let path = ["admin", "models", segment("model", model)?, "unload"];
         self.tell(Method::POST, &path, |request| request.json(&Where { node })).await
     }
+
+    /// Has a model stay once it is loaded, or stay no more, on `node` or wherever it lies.
+    pub async fn pin_model(&self, model: &str, node: Option<&str>, on: bool) -> Result<(), ClientError> {
+        let path = ["admin", "models", segment("model", model)?, if on { "pin" } else { "unpin" }];
+        self.tell(Method::POST, &path, |request| request.json(&Where { node })).await
+    }
 }
 
 /// A name as a part of a path. Those that a path understands otherwise would ask for something else.

@@ -9,13 +9,60 @@ pub struct ChatMessage {
     /// Who speaks.
     pub role: Role,
     /// What is said.
-    pub content: String,
+    pub content: ChatContent,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ChatContent {
+    /// A text.
+    Text(String),
+    /// Texts and pictures.
+    Parts(Vec<ChatPart>),
+}
+
+/// A part of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ChatPart {
+    /// A text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// A picture.
+    ImageUrl {
+        /// Where it is.
+        image_url: PictureAddress,
+    },
+}
+
+/// Where a picture is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PictureAddress {
+    /// `data:image/png;base64,…`, since gateways fetch nothing.
+    pub url: String,
 }
 
 impl ChatMessage {
+    /// A message of the user with pictures, each the base64 of its file with its type.
+    pub fn with_pictures(text: impl Into<String>, pictures: &[(String, String)]) -> Self {
+        let text = text.into();
+        if pictures.is_empty() {
+            return Self::new(Role::User, text);
+        }
+        let pictures = pictures.iter().map(|(media_type, base64)| {
+            let url = format!("data:{media_type};base64,{base64}");
+            ChatPart::ImageUrl { image_url: PictureAddress { url } }
+        });
+        let parts = pictures.chain([ChatPart::Text { text }]).collect();
+        Self { role: Role::User, content: ChatContent::Parts(parts) }
+    }
+
     /// A message of `role`.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into() }
+        Self { role, content: ChatContent::Text(content.into()) }
     }
 }
 
@@ -47,6 +94,17 @@ pub enum ChatEvent {
     },
     /// The next text; never empty.
     Delta(String),
+    /// The next of what the model thinks before it answers; never empty.
+    Thought(String),
+    /// More of a call of a tool.
+    Call {
+        /// Which call of the answer.
+        index: u32,
+        /// The tool, where the call begins.
+        name: Option<String>,
+        /// The next of its arguments; may be empty where it begins.
+        arguments: String,
+    },
     /// The answer is complete.
     Finished {
         /// `stop`, `length` or what else the gateway calls it.
@@ -95,6 +153,26 @@ pub(crate) struct Choice {
 pub(crate) struct Delta {
     #[serde(default)]
     pub(crate) content: Option<String>,
+    #[serde(default)]
+    pub(crate) reasoning_content: Option<String>,
+    #[serde(default)]
+    pub(crate) tool_calls: Option<Vec<WireCall>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct WireCall {
+    #[serde(default)]
+    pub(crate) index: u32,
+    #[serde(default)]
+    pub(crate) function: WireFunction,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct WireFunction {
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) arguments: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,6 +182,16 @@ pub(crate) struct WireUsage {
     completion_tokens: u32,
     #[serde(default)]
     prompt_tokens_details: Option<PromptDetails>,
+    #[serde(default)]
+    completion_tokens_details: Option<CompletionDetails>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct CompletionDetails {
+    #[serde(default)]
+    reasoning_tokens: u32,
+    #[serde(default)]
+    accepted_prediction_tokens: u32,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -114,10 +202,13 @@ struct PromptDetails {
 
 impl From<WireUsage> for Usage {
     fn from(wire: WireUsage) -> Self {
+        let details = wire.completion_tokens_details.unwrap_or_default();
         Self {
             prompt_tokens: wire.prompt_tokens,
             cached_tokens: wire.prompt_tokens_details.unwrap_or_default().cached_tokens,
             completion_tokens: wire.completion_tokens,
+            reasoning_tokens: details.reasoning_tokens,
+            accepted_tokens: details.accepted_prediction_tokens,
         }
     }
 }

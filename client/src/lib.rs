@@ -8,6 +8,7 @@ mod backoff;
 mod chat;
 mod client;
 mod ear;
+mod embed;
 mod endpoint;
 mod error;
 mod models;
@@ -18,8 +19,9 @@ pub mod sse;
 mod stream;
 mod trust;
 
-pub use chat::{ChatEvent, ChatMessage, ChatRequest};
+pub use chat::{ChatContent, ChatEvent, ChatMessage, ChatPart, ChatRequest, PictureAddress};
 pub use client::Client;
+pub use embed::{EmbedRequest, Embedding, EmbeddingUsage, Embeddings};
 pub use endpoint::{Endpoint, Gateway, Given, Secret};
 pub use error::ClientError;
 pub use models::ModelInfo;

@@ -112,8 +112,15 @@ impl Reader {
             self.ready.push_back(ChatEvent::Started { model: chunk.model });
         }
         for choice in chunk.choices {
+            let thought = choice.delta.reasoning_content.filter(|text| !text.is_empty());
+            self.ready.extend(thought.map(ChatEvent::Thought));
             let text = choice.delta.content.filter(|text| !text.is_empty());
             self.ready.extend(text.map(ChatEvent::Delta));
+            self.ready.extend(choice.delta.tool_calls.into_iter().flatten().map(|call| ChatEvent::Call {
+                index: call.index,
+                name: call.function.name,
+                arguments: call.function.arguments.unwrap_or_default(),
+            }));
             self.ready.extend(choice.finish_reason.map(|reason| ChatEvent::Finished { reason }));
         }
         self.ready.extend(chunk.usage.map(|usage| ChatEvent::Usage(usage.into())));

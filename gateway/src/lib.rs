@@ -10,6 +10,7 @@ mod anthropic;
 mod auth;
 mod body;
 mod errors;
+mod form;
 mod gateway;
 mod guard;
 mod hosts;

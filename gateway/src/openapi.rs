@@ -18,6 +18,7 @@ use crate::state::Shared;
     paths(
         crate::openai::chat::create,
         crate::openai::completions::create,
+        crate::openai::embeddings::create,
         crate::responses::create::create,
         crate::responses::stored::retrieve,
         crate::responses::stored::remove,
@@ -61,6 +62,8 @@ use crate::state::Shared;
         crate::admin::nodes::rename,
         crate::admin::loading::load,
         crate::admin::loading::unload,
+        crate::admin::loading::pin,
+        crate::admin::loading::unpin,
         document,
         crate::page::html,
         crate::page::script,

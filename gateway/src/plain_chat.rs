@@ -11,6 +11,7 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use pomona_actors::{SessionStream, Sessions};
+use pomona_protocol::said::plain_text;
 use pomona_protocol::{
     Cause, ContextPolicy, FinishReason, Message, ModelCard, ModelId, NewSession, Principal, Role, Sampling,
     SessionAttach, SessionCommand, SessionEvent, SessionEventBody, SessionId, SessionNews, SessionReply,
@@ -48,7 +49,7 @@ pub(crate) struct PlainRequest {
 /// What is answered.
 #[derive(Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub(crate) struct PlainAnswer {
-    /// The whole answer.
+    /// The whole answer, without what was thought before it.
     answer: String,
     /// The conversation.
     session: String,
@@ -216,12 +217,12 @@ impl Reading {
         }
         match event.body {
             SessionEventBody::Accepted { model, .. } => self.model = model.0,
-            SessionEventBody::Tokens { text, .. } => self.answer.push_str(&text),
+            SessionEventBody::Tokens { text, marks, .. } => self.answer.push_str(&plain_text(&text, &marks)),
             SessionEventBody::Finished { reason: FinishReason::Cancelled, .. } => {
                 return Err(Cause::Cancelled.into());
             }
-            SessionEventBody::Finished { text, .. } => {
-                self.answer.push_str(&text);
+            SessionEventBody::Finished { text, marks, .. } => {
+                self.answer.push_str(&plain_text(&text, &marks));
                 return Ok(true);
             }
             SessionEventBody::Failed { cause, .. } => return Err(cause.into()),
@@ -251,7 +252,7 @@ impl Reading {
         match turn.state {
             TurnState::Finished(FinishReason::Cancelled) => Err(Cause::Cancelled.into()),
             TurnState::Finished(_) => {
-                (self.answer, self.model) = (turn.answer, turn.model.0);
+                (self.answer, self.model) = (plain_text(&turn.answer, &turn.marks), turn.model.0);
                 Ok(true)
             }
             TurnState::Failed(cause) => Err(cause.into()),

@@ -9,7 +9,7 @@ use hyper::{Method, Uri};
 
 use crate::admin::{loading, nodes, tokens};
 use crate::errors::ApiError;
-use crate::openai::{chat, completions, models};
+use crate::openai::{chat, completions, embeddings, models};
 use crate::state::Shared;
 use crate::v3::{audit, events, sessions, topics, transfer, turns};
 use crate::{admin, anthropic, openapi, page, plain_chat, responses, v3, ws};
@@ -111,6 +111,7 @@ macro_rules! route {
 pub(crate) const ROUTES: &[Route] = &[
     route!("/v1/chat/completions", Key with permit, POST chat::create),
     route!("/v1/completions", Key with permit, POST completions::create),
+    route!("/v1/embeddings", Key with permit, POST embeddings::create),
     route!("/v1/responses", Key with permit, POST responses::create::create),
     route!("/v1/responses/{id}", Key, GET responses::stored::retrieve, DELETE responses::stored::remove),
     route!("/v1/responses/{id}/cancel", Key, POST responses::stored::cancel),
@@ -150,6 +151,8 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("/admin/nodes/{id}/rename", Key, POST nodes::rename),
     route!("/admin/models/{id}/load", Key, POST loading::load),
     route!("/admin/models/{id}/unload", Key, POST loading::unload),
+    route!("/admin/models/{id}/pin", Key, POST loading::pin),
+    route!("/admin/models/{id}/unpin", Key, POST loading::unpin),
     route!("/", Open, GET page::html),
     route!("/page.js", Open, GET page::script),
     route!("/page.css", Open, GET page::style),

@@ -40,6 +40,28 @@ fn delta(text: &str) -> Result<ChatEvent, ClientError> {
 }
 
 #[tokio::test]
+async fn thoughts_and_calls_are_told_apart() {
+    let body = concat!(
+        "data: {\"model\":\"m\",\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\",\"tool_calls\":null}}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":1,\"id\":\"c\",\"type\":\"function\",",
+        "\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":1,\"function\":{\"arguments\":\"{}\"}}]}}]}\n\n",
+        "data: [DONE]\n\n",
+    );
+    let call = |name: Option<&str>, arguments: &str| {
+        let (name, arguments) = (name.map(str::to_owned), arguments.to_owned());
+        Ok(ChatEvent::Call { index: 1, name, arguments })
+    };
+    let expected = vec![
+        Ok(ChatEvent::Started { model: "m".to_owned() }),
+        Ok(ChatEvent::Thought("hm".to_owned())),
+        call(Some("f"), ""),
+        call(None, "{}"),
+    ];
+    assert_eq!(answer(body).await, expected);
+}
+
+#[tokio::test]
 async fn an_answer_comes_as_its_events_in_order() {
     let body = concat!(
         "data: {\"model\":\"sprout\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n",
@@ -49,7 +71,7 @@ async fn an_answer_comes_as_its_events_in_order() {
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2,\"prompt_tokens_details\":{\"cached_tokens\":1}}}\n\n",
         "data: [DONE]\n\n",
     );
-    let usage = Usage { prompt_tokens: 3, cached_tokens: 1, completion_tokens: 2 };
+    let usage = Usage { prompt_tokens: 3, cached_tokens: 1, completion_tokens: 2, ..Usage::default() };
     let expected = vec![
         Ok(ChatEvent::Started { model: "sprout".to_owned() }),
         delta("Hel"),
@@ -160,6 +182,7 @@ async fn models_of_any_gateway_are_read() {
         vocabulary: 4096,
         weight_bytes: 10,
         kv_bytes_per_token: 1,
+        ..ModelCard::default()
     };
     let ours = serde_json::json!({ "id": "sprout", "object": "model", "owned_by": "pomona", "pomona": card });
     let body = serde_json::json!({ "object": "list", "data": [ours, { "id": "x" }] }).to_string();

@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
+use pomona_protocol::said::join_marks;
 use pomona_protocol::{
     Cause, ContextPolicy, FinishReason, ModelId, Principal, Sampling, SessionCommand, SessionEventBody,
     TurnAsk, TurnId, TurnInput, TurnOrigin,
@@ -23,6 +24,7 @@ use crate::openai::answer::{json_response, with_request_id};
 use crate::openai::models::check_served;
 use crate::openai::plan::{random_seed, start, turn_request};
 use crate::state::{Connection, Permit, Shared};
+use crate::turnlog::blocks::Blocks;
 use crate::turnlog::body::{Held, TurnBody};
 use crate::turnlog::lasting::{self, Accepted};
 use crate::turnlog::passing::Passing;
@@ -97,7 +99,8 @@ pub(super) async fn pass(
     asked: Asked,
 ) -> Result<(Source, TurnId), ApiError> {
     let sampling = Sampling { seed: random_seed()?, ..asked.sampling.clone() };
-    let request = turn_request(asked.model.clone(), TurnInput::Messages(asked.prompt()), sampling)?;
+    let input = TurnInput::Messages(asked.prompt());
+    let request = turn_request(asked.model.clone(), input, sampling, asked.form.clone())?;
     let turn = request.turn;
     let events = start(&connection.client, request, permit.key).await?;
     let accepted = SessionEventBody::Accepted {
@@ -111,6 +114,7 @@ pub(super) async fn pass(
         model: asked.model,
         system: None,
         sampling: asked.sampling,
+        form: asked.form,
         note: None,
     };
     Ok((Source::Passing(Box::new(Passing::new(events, accepted))), turn))
@@ -131,6 +135,7 @@ async fn last(
         model: Some(asked.model),
         system: asked.system,
         sampling: Some(asked.sampling),
+        form: asked.form,
         ..TurnAsk::default()
     };
     let begun = lasting::begin(&sessions, by, Some((API, &key)), ContextPolicy::Refuse, ask).await;
@@ -173,19 +178,25 @@ async fn answer(
 /// Reads a turn to its end.
 async fn whole(mut source: Source) -> Result<Response, Cause> {
     let mut model = ModelId(String::new());
-    let mut said = String::new();
+    let (mut said, mut said_marks) = (String::new(), Vec::new());
     loop {
         let Heard::Event(event) = source.next().await? else { continue };
         match event.body {
             SessionEventBody::Accepted { model: asked, .. } => model = asked,
-            SessionEventBody::Tokens { text, .. } => said.push_str(&text),
+            SessionEventBody::Tokens { text, marks, .. } => {
+                join_marks(&mut said_marks, said.len() as u32, &marks);
+                said.push_str(&text);
+            }
             SessionEventBody::Failed { cause, .. } => return Err(cause),
             SessionEventBody::Finished { reason: FinishReason::Cancelled, .. } => {
                 return Err(Cause::Cancelled);
             }
-            SessionEventBody::Finished { turn, reason, text, usage } => {
+            SessionEventBody::Finished { turn, reason, text, marks, usage, stop } => {
+                join_marks(&mut said_marks, said.len() as u32, &marks);
                 said.push_str(&text);
-                let body = MessageBody::new(turn, &model.0, Some(&said), Some(reason), usage);
+                let blocks = Blocks::of(&said, &said_marks, true);
+                let end = Some((reason, stop.as_deref()));
+                let body = MessageBody::new(turn, &model.0, blocks.all(), end, usage);
                 return Ok(json_response(&body));
             }
             SessionEventBody::Created { .. }

@@ -3,29 +3,41 @@
 //!
 //! | number | event |
 //! | --- | --- |
-//! | 0 to 2 | `message_start`, `content_block_start`, `ping`, once an engine took the prompt |
-//! | 3 + i | `content_block_delta` of token i; a token without text keeps its number and is not sent |
-//! | 3 + n | the delta behind the last of n tokens, when there is text |
-//! | 4 + n to 6 + n | `content_block_stop`, `message_delta`, `message_stop` |
+//! | 0, 1 | `message_start`, `ping`, once an engine took the prompt |
+//! | 2 | `content_block_start` of the first block, with its first text |
+//! | 3 + i + 3c | `content_block_delta` of token i, behind c changes from one block to another; a token without text keeps its number and is not sent |
+//! | 4 + i + 3(c - 1), 5 + i + 3(c - 1) | `content_block_stop` and `content_block_start` of change c |
+//! | 3 + n + 3c | the delta behind the last of n tokens, when there is text |
+//! | 4 + n + 3c to 6 + n + 3c | `content_block_stop`, `message_delta`, `message_stop` |
 //!
 //! An `error` has no number: who comes again hears it again.
 
 use bytes::{BufMut, BytesMut};
-use pomona_protocol::{Cause, FinishReason, SessionEvent, SessionEventBody, TurnId, TurnView, Usage};
+use pomona_protocol::said::pieces;
+use pomona_protocol::{
+    Cause, FinishReason, Said, SessionEvent, SessionEventBody, TurnId, TurnState, TurnView, Usage,
+};
 use serde::Serialize;
 
 use crate::anthropic::error::Refusal;
-use crate::anthropic::message::{MessageBody, MessageUsage, TextBlock, stop_reason};
-use crate::turnlog::body::{Dialect, put_event, put_json, texts};
+use crate::anthropic::message::{ContentBlock, MessageBody, MessageUsage, stop_reason};
+use crate::turnlog::blocks::{BlockKind, Blocks, Change, pieces_of_tokens};
+use crate::turnlog::body::{Dialect, put_event, put_json};
 
+/// Number of the event that announces the first block.
+const FIRST_BLOCK: u64 = 2;
 /// Number of the first token's delta.
 const FIRST_DELTA: u64 = 3;
 /// From the number behind the last token to that of the last event.
 const LAST_EVENT: u64 = 3;
+/// Numbers that a change from one block to another takes.
+const CHANGE: u64 = 3;
 
 /// The number of the last event that may have been sent of a turn that is so far.
 pub(crate) fn last_number(turn: &TurnView) -> u64 {
-    let behind_tokens = FIRST_DELTA + u64::from(turn.tokens);
+    let has_finished = matches!(turn.state, TurnState::Finished(_));
+    let changes = Blocks::of(&turn.answer, &turn.marks, has_finished).changes();
+    let behind_tokens = FIRST_DELTA + u64::from(turn.tokens) + CHANGE * changes;
     if turn.state.is_ended() { behind_tokens + LAST_EVENT } else { behind_tokens - 1 }
 }
 
@@ -38,6 +50,7 @@ pub(crate) struct Wording {
     turn: TurnId,
     model: String,
     is_open: bool,
+    blocks: Blocks,
     /// Tokens so far.
     tokens: u32,
 }
@@ -51,6 +64,7 @@ impl Wording {
             turn: TurnId(0),
             model: String::new(),
             is_open: false,
+            blocks: Blocks::default(),
             tokens: 0,
         }
     }
@@ -78,65 +92,108 @@ impl Wording {
             kind: &'static str,
             message: MessageBody<'a>,
         }
-        #[derive(Serialize)]
-        struct BlockStart<'a> {
-            #[serde(rename = "type")]
-            kind: &'static str,
-            index: u32,
-            content_block: TextBlock<'a>,
-        }
         if std::mem::replace(&mut self.is_open, true) {
             return;
         }
         if self.begin(0, out) {
-            let message = MessageBody::new(self.turn, &self.model, None, None, usage);
+            let message = MessageBody::new(self.turn, &self.model, &[], None, usage);
             put_event(out, "message_start", &Start { kind: "message_start", message });
         }
         if self.begin(1, out) {
-            let start =
-                BlockStart { kind: "content_block_start", index: 0, content_block: TextBlock::new("") };
-            put_event(out, "content_block_start", &start);
-        }
-        if self.begin(2, out) {
             out.put_slice(Self::KEEP_ALIVE);
         }
     }
 
+    /// A piece of what is said, which token `token` made certain.
+    fn say(&mut self, token: u32, kind: &Said, piece: &str, out: &mut BytesMut) {
+        let changes = self.blocks.take(kind, piece);
+        self.change(token, &changes, out);
+        self.delta(self.number_of(token), piece, out);
+    }
+
+    /// Number of the delta of a token, or of what is behind the last one.
+    fn number_of(&self, token: u32) -> u64 {
+        FIRST_DELTA + u64::from(token) + CHANGE * self.blocks.changes()
+    }
+
+    /// The answer goes on in other blocks.
+    fn change(&mut self, token: u32, changes: &[Change], out: &mut BytesMut) {
+        #[derive(Serialize)]
+        struct BlockStart<'a> {
+            #[serde(rename = "type")]
+            kind: &'static str,
+            index: usize,
+            content_block: ContentBlock<'a>,
+        }
+        for change in changes {
+            let before = FIRST_DELTA + u64::from(token) + CHANGE * change.number.saturating_sub(1);
+            if let Some(left) = change.left {
+                self.stop_block(left, before + 1, out);
+            }
+            let number = if change.number == 0 { FIRST_BLOCK } else { before + 2 };
+            let begun = change.begun.and_then(|at| Some((at, self.blocks.all().get(at)?)));
+            if let Some((index, block)) = begun.filter(|_| self.begin(number, out)) {
+                let content_block = ContentBlock::begun(self.turn, &block.kind);
+                let start = BlockStart { kind: "content_block_start", index, content_block };
+                put_event(out, start.kind, &start);
+            }
+        }
+    }
+
+    fn stop_block(&self, at: usize, number: u64, out: &mut BytesMut) {
+        #[derive(Serialize)]
+        struct BlockStop {
+            #[serde(rename = "type")]
+            kind: &'static str,
+            index: usize,
+        }
+        if self.begin(number, out) {
+            put_event(out, "content_block_stop", &BlockStop { kind: "content_block_stop", index: at });
+        }
+    }
+
     fn delta(&self, number: u64, text: &str, out: &mut BytesMut) {
+        let Some((at, block)) = self.blocks.current().and_then(|at| Some((at, self.blocks.all().get(at)?)))
+        else {
+            return;
+        };
         if text.is_empty() || !self.begin(number, out) {
             return;
         }
-        out.put_slice(
-            b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\
-              \"delta\":{\"type\":\"text_delta\",\"text\":",
-        );
+        let head = match block.kind {
+            BlockKind::Text => "\"text_delta\",\"text\":",
+            BlockKind::Reasoning => "\"thinking_delta\",\"thinking\":",
+            BlockKind::Call { .. } => "\"input_json_delta\",\"partial_json\":",
+        };
+        out.put_slice(b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":");
+        put_json(out, &at);
+        out.put_slice(b",\"delta\":{\"type\":");
+        out.put_slice(head.as_bytes());
         put_json(out, text);
         out.put_slice(b"}}\n\n");
     }
 
-    fn finish(&mut self, reason: FinishReason, tail: &str, usage: Usage, out: &mut BytesMut) {
+    fn finish(&mut self, reason: FinishReason, stop: Option<&str>, usage: Usage, out: &mut BytesMut) {
         #[derive(Serialize)]
-        struct Stop {
+        struct Stop<'a> {
             #[serde(rename = "type")]
             kind: &'static str,
-            delta: StopDelta,
+            delta: StopDelta<'a>,
             usage: MessageUsage,
         }
         #[derive(Serialize)]
-        struct StopDelta {
+        struct StopDelta<'a> {
             stop_reason: &'static str,
-            stop_sequence: Option<&'static str>,
+            stop_sequence: Option<&'a str>,
         }
-        self.open(Usage { completion_tokens: 0, ..usage }, out);
-        let number = FIRST_DELTA + u64::from(self.tokens);
-        self.delta(number, tail, out);
-        if self.begin(number + 1, out) {
-            out.put_slice(
-                b"event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n",
-            );
+        let changes = self.blocks.end();
+        self.change(self.tokens, &changes, out);
+        let number = self.number_of(self.tokens);
+        if let Some(current) = self.blocks.current() {
+            self.stop_block(current, number + 1, out);
         }
         if self.begin(number + 2, out) {
-            let delta = StopDelta { stop_reason: stop_reason(reason), stop_sequence: None };
+            let delta = StopDelta { stop_reason: stop_reason(reason, stop), stop_sequence: stop };
             put_event(out, "message_delta", &Stop { kind: "message_delta", delta, usage: usage.into() });
         }
         if self.begin(number + LAST_EVENT, out) {
@@ -158,21 +215,27 @@ impl Dialect for Wording {
                 let usage = Usage {
                     prompt_tokens: *prompt_tokens,
                     cached_tokens: *cached_tokens,
-                    completion_tokens: 0,
+                    ..Usage::default()
                 };
                 self.open(usage, out);
             }
-            SessionEventBody::Tokens { first, text, ends, .. } => {
+            SessionEventBody::Tokens { first, ids, text, marks, ends, .. } => {
                 self.open(Usage::default(), out);
-                for (index, piece) in texts(*first, text, ends) {
-                    self.delta(FIRST_DELTA + u64::from(index), piece, out);
-                    self.tokens = index + 1;
+                for (token, kind, piece) in pieces_of_tokens(*first, text, marks, ends) {
+                    self.say(token, kind, piece, out);
                 }
+                self.tokens = first + ids.len() as u32;
             }
             SessionEventBody::Finished { reason: FinishReason::Cancelled, .. } => {
                 self.cut(Cause::Cancelled, out);
             }
-            SessionEventBody::Finished { reason, text, usage, .. } => self.finish(*reason, text, *usage, out),
+            SessionEventBody::Finished { reason, text, marks, usage, stop, .. } => {
+                self.open(Usage { completion_tokens: 0, ..*usage }, out);
+                for (kind, piece) in pieces(text, marks) {
+                    self.say(self.tokens, kind, piece, out);
+                }
+                self.finish(*reason, stop.as_deref(), *usage, out);
+            }
             SessionEventBody::Failed { cause, .. } => self.cut(cause.clone(), out),
             SessionEventBody::Created { .. }
             | SessionEventBody::Updated { .. }
@@ -189,105 +252,4 @@ impl Dialect for Wording {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::turnlog::testing::{every_cut, failed, finished, log};
-
-    fn said(events: &[SessionEvent], mut wording: Wording) -> String {
-        let mut out = BytesMut::new();
-        events.iter().for_each(|event| wording.write(event, &mut out));
-        String::from_utf8(out.to_vec()).unwrap()
-    }
-
-    fn read(said: &str) -> Vec<(Option<u64>, Value)> {
-        let events = said.split_terminator("\n\n").map(|event| {
-            let (id, event) = match event.strip_prefix("id: ") {
-                Some(rest) => rest.split_once('\n').map(|(id, rest)| (id.parse().ok(), rest)).unwrap(),
-                None => (None, event),
-            };
-            let (name, data) = event.strip_prefix("event: ").unwrap().split_once("\ndata: ").unwrap();
-            let data: Value = serde_json::from_str(data).unwrap();
-            assert_eq!(name, data["type"]);
-            (id, data)
-        });
-        events.collect()
-    }
-
-    fn logs() -> Vec<Vec<SessionEvent>> {
-        let texts = ["Hel", "", "lo \"é\"\n"];
-        vec![
-            log(&texts, finished(FinishReason::Stop, "!")),
-            log(&texts, finished(FinishReason::Length, "")),
-            log(&texts, finished(FinishReason::Cancelled, "")),
-            log(&texts, failed()),
-        ]
-    }
-
-    #[test]
-    fn any_cut_of_the_log_and_any_number_give_the_same_bytes() {
-        for log in logs() {
-            let whole = said(&log, Wording::lasting(None));
-            let ids: Vec<_> = read(&whole).into_iter().map(|(id, _)| id).collect();
-            for cut in every_cut(&log) {
-                assert_eq!(said(&cut, Wording::lasting(None)), whole);
-                for after in 0..10 {
-                    let expected: String = whole
-                        .split_inclusive("\n\n")
-                        .zip(&ids)
-                        .filter(|(_, id)| id.is_none_or(|id| id > after))
-                        .map(|(event, _)| event)
-                        .collect();
-                    assert_eq!(said(&cut, Wording::lasting(Some(after))), expected, "after {after}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_stream_is_what_anthropics_clients_expect() {
-        let events: Vec<Value> = read(&said(&logs()[0], Wording::passing()))
-            .into_iter()
-            .map(|(id, data)| {
-                assert_eq!(id, None);
-                data
-            })
-            .collect();
-        let names: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
-        let delta = "content_block_delta";
-        assert_eq!(
-            names,
-            [
-                "message_start",
-                "content_block_start",
-                "ping",
-                delta,
-                delta,
-                delta,
-                "content_block_stop",
-                "message_delta",
-                "message_stop"
-            ]
-        );
-        let message = &events[0]["message"];
-        assert_eq!((&message["content"], &message["stop_reason"]), (&json!([]), &Value::Null));
-        let usage = json!({"input_tokens": 3, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 2, "output_tokens": 0});
-        assert_eq!(message["usage"], usage);
-        assert_eq!(events[1]["content_block"], json!({"type": "text", "text": ""}));
-        let text: String = events.iter().filter_map(|event| event["delta"]["text"].as_str()).collect();
-        assert_eq!(text, "Hello \"é\"\n!");
-        assert_eq!(events[7]["delta"], json!({"stop_reason": "end_turn", "stop_sequence": null}));
-        assert_eq!(events[7]["usage"]["output_tokens"], 4);
-    }
-
-    #[test]
-    fn an_answer_that_cannot_go_on_ends_with_an_error_without_number() {
-        for (log, kind) in [(&logs()[2], "invalid_request_error"), (&logs()[3], "api_error")] {
-            let (id, last) = read(&said(log, Wording::lasting(None))).pop().unwrap();
-            assert_eq!((id, &last["type"], &last["error"]["type"]), (None, &json!("error"), &json!(kind)));
-        }
-        let (_, end) = read(&said(&logs()[1], Wording::lasting(None))).remove(6);
-        assert_eq!(end["delta"]["stop_reason"], "max_tokens");
-    }
-}
+mod tests;

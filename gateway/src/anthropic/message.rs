@@ -1,7 +1,11 @@
 //! Anthropic's message object.
 
+use pomona_protocol::said::call_id;
 use pomona_protocol::{FinishReason, TurnId, Usage};
 use serde::Serialize;
+use serde_json::Value;
+
+use crate::turnlog::blocks::{Block, BlockKind};
 
 /// An answer.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -15,21 +19,41 @@ pub(crate) struct MessageBody<'a> {
     role: &'static str,
     /// Which model answers.
     model: &'a str,
-    /// The answer: at most one block of text.
-    content: Vec<TextBlock<'a>>,
-    /// `end_turn` or `max_tokens`.
+    /// The answer: text, thoughts, calls of tools.
+    content: Vec<ContentBlock<'a>>,
+    /// `end_turn`, `max_tokens`, `stop_sequence` or `tool_use`.
     stop_reason: Option<&'static str>,
-    /// Always `null`: the engine does not tell which one it met.
-    stop_sequence: Option<&'static str>,
+    /// The stop sequence that was met.
+    stop_sequence: Option<&'a str>,
     usage: MessageUsage,
 }
 
-/// Text of an answer.
+/// A part of an answer.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct TextBlock<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    text: &'a str,
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum ContentBlock<'a> {
+    /// What is answered.
+    Text {
+        /// The text.
+        text: &'a str,
+    },
+    /// What the model thought first.
+    Thinking {
+        /// The thoughts.
+        thinking: &'a str,
+        /// Always empty.
+        signature: &'static str,
+    },
+    /// A tool that the client is to call.
+    ToolUse {
+        /// The name of the call, which its result repeats.
+        id: String,
+        /// The tool.
+        name: &'a str,
+        /// Its arguments.
+        #[schema(value_type = Object)]
+        input: Value,
+    },
 }
 
 /// Tokens used, as Anthropic counts them: a token of the prompt counts once, as read from the cache or as input.
@@ -41,9 +65,27 @@ pub(crate) struct MessageUsage {
     output_tokens: u32,
 }
 
-impl<'a> TextBlock<'a> {
-    pub(crate) fn new(text: &'a str) -> Self {
-        Self { kind: "text", text }
+impl<'a> ContentBlock<'a> {
+    /// A block with what it says. Arguments that are no JSON, of a call that was cut off, are none.
+    pub(crate) fn whole(turn: TurnId, block: &'a Block) -> Self {
+        Self::of(turn, &block.kind, &block.text)
+    }
+
+    /// A block that begins.
+    pub(crate) fn begun(turn: TurnId, kind: &'a BlockKind) -> Self {
+        Self::of(turn, kind, "")
+    }
+
+    fn of(turn: TurnId, kind: &'a BlockKind, text: &'a str) -> Self {
+        match kind {
+            BlockKind::Text => ContentBlock::Text { text },
+            BlockKind::Reasoning => ContentBlock::Thinking { thinking: text, signature: "" },
+            BlockKind::Call { index, name } => {
+                let arguments = serde_json::from_str(text).ok().filter(Value::is_object);
+                let input = arguments.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+                ContentBlock::ToolUse { id: call_id(turn, *index), name, input }
+            }
+        }
     }
 }
 
@@ -59,20 +101,22 @@ impl From<Usage> for MessageUsage {
 }
 
 /// Anthropic's word for why an answer is complete.
-pub(crate) fn stop_reason(reason: FinishReason) -> &'static str {
+pub(crate) fn stop_reason(reason: FinishReason, stop: Option<&str>) -> &'static str {
     match reason {
+        FinishReason::Stop if stop.is_some() => "stop_sequence",
         FinishReason::Length => "max_tokens",
+        FinishReason::ToolCalls => "tool_use",
         FinishReason::Stop | FinishReason::Cancelled => "end_turn",
     }
 }
 
 impl<'a> MessageBody<'a> {
-    /// A message; without a text one that begins.
+    /// A message, as it ended, or without an end one that begins.
     pub(crate) fn new(
         turn: TurnId,
         model: &'a str,
-        text: Option<&'a str>,
-        reason: Option<FinishReason>,
+        blocks: &'a [Block],
+        end: Option<(FinishReason, Option<&'a str>)>,
         usage: Usage,
     ) -> Self {
         Self {
@@ -80,9 +124,9 @@ impl<'a> MessageBody<'a> {
             kind: "message",
             role: "assistant",
             model,
-            content: text.map(TextBlock::new).into_iter().collect(),
-            stop_reason: reason.map(stop_reason),
-            stop_sequence: None,
+            content: blocks.iter().map(|block| ContentBlock::whole(turn, block)).collect(),
+            stop_reason: end.map(|(reason, stop)| stop_reason(reason, stop)),
+            stop_sequence: end.and_then(|(_, stop)| stop),
             usage: usage.into(),
         }
     }

@@ -1,4 +1,4 @@
-//! Anthropic's Messages API: a question with its whole conversation in, one message of text out.
+//! Anthropic's Messages API: a question with its whole conversation in, one message out.
 //!
 //! A request is checked ([`request`]), asked and answered ([`create`]), worded as Anthropic words it ([`events`],
 //! [`message`]), refusals included ([`error`]); [`count`] counts the tokens of a prompt.
@@ -7,13 +7,16 @@
 //! own: it goes on without the client, the same request is answered with the same message, and its stream carries `id:`
 //! lines, behind any of which `Last-Event-ID` goes on.
 //!
-//! What differs from Anthropic's: text alone goes in and comes out; `stop_reason` is `end_turn` also behind a stop
-//! sequence, since the engine does not tell which one it met; a last message of the assistant is answered and not
-//! continued.
+//! Conversations are read in [`conversation`], tools and thinking in [`tools`].
+//!
+//! What differs from Anthropic's: thoughts have no signature and come back without one; the budget of thinking is not
+//! looked at; a last message of the assistant is answered and not continued; tools are the client's own.
 
+pub(crate) mod conversation;
 pub(crate) mod count;
 pub(crate) mod create;
 pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod message;
 pub(crate) mod request;
+pub(crate) mod tools;

@@ -1,9 +1,10 @@
 //! The bodies of Anthropic's routes and their checks.
 
-use pomona_protocol::{Message, ModelId, Part, Role, Sampling};
+use pomona_protocol::{AnswerForm, Message, ModelId, Role, Sampling};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
+use crate::anthropic::conversation::{Content, InputMessage, check_messages, check_system};
+use crate::anthropic::tools::{ChoiceAsked, ThinkingAsked, ToolAsked, check_form};
 use crate::errors::ApiError;
 use crate::openai::sampling::{Choosing, Stop};
 
@@ -32,9 +33,12 @@ pub(crate) struct MessageRequest {
     pub(crate) stop_sequences: Option<Vec<String>>,
     /// Answers as server-sent events.
     pub(crate) stream: Option<bool>,
-    /// Not supported yet; must be empty.
-    #[schema(value_type = Option<Vec<Object>>)]
-    pub(crate) tools: Option<Vec<IgnoredAny>>,
+    /// Tools that the model may call, at most 128.
+    pub(crate) tools: Option<Vec<ToolAsked>>,
+    /// Whether it may or must call one.
+    pub(crate) tool_choice: Option<ChoiceAsked>,
+    /// Whether it thinks first; the model's own way when left out.
+    pub(crate) thinking: Option<ThinkingAsked>,
 }
 
 /// A conversation to count. Unknown fields are ignored.
@@ -46,38 +50,12 @@ pub(crate) struct CountRequest {
     pub(crate) messages: Vec<InputMessage>,
     /// Stands before the conversation.
     pub(crate) system: Option<Content>,
-    /// Not supported yet; must be empty.
-    #[schema(value_type = Option<Vec<Object>>)]
-    pub(crate) tools: Option<Vec<IgnoredAny>>,
-}
-
-/// One message.
-#[derive(Deserialize, utoipa::ToSchema)]
-pub(crate) struct InputMessage {
-    /// `user`, `assistant` or `system`.
-    role: String,
-    /// What is said.
-    content: Content,
-}
-
-/// Text, or a list of blocks.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[serde(untagged, expecting = "expected a string or a list of content blocks with a `type`")]
-pub(crate) enum Content {
-    /// Text.
-    Text(String),
-    /// Blocks, in order.
-    Blocks(Vec<Block>),
-}
-
-/// A block of content.
-#[derive(Deserialize, utoipa::ToSchema)]
-pub(crate) struct Block {
-    /// `text`; nothing else is supported yet.
-    #[serde(rename = "type")]
-    kind: String,
-    /// The text.
-    text: Option<String>,
+    /// Tools that the model may call, at most 128; they are a part of the prompt.
+    pub(crate) tools: Option<Vec<ToolAsked>>,
+    /// Whether it may or must call one.
+    pub(crate) tool_choice: Option<ChoiceAsked>,
+    /// Whether it thinks first.
+    pub(crate) thinking: Option<ThinkingAsked>,
 }
 
 /// A request that was checked.
@@ -88,13 +66,14 @@ pub(crate) struct Asked {
     pub(crate) messages: Vec<Message>,
     /// Without a seed.
     pub(crate) sampling: Sampling,
+    pub(crate) form: AnswerForm,
     pub(crate) stream: bool,
 }
 
 impl MessageRequest {
     /// Checks everything that can be checked without the model. `messages_max` is the most messages.
     pub(crate) fn check(self, messages_max: u32) -> Result<Asked, ApiError> {
-        refuse_tools(self.tools.as_deref())?;
+        let form = check_form(self.tools, self.tool_choice, self.thinking)?;
         let sampling = Choosing {
             temperature: self.temperature,
             top_p: self.top_p,
@@ -113,18 +92,18 @@ impl MessageRequest {
         let system = check_system(self.system)?;
         let messages = check_messages(self.messages, messages_max)?;
         let stream = self.stream.unwrap_or(false);
-        Ok(Asked { model: ModelId(self.model), system, messages, sampling, stream })
+        Ok(Asked { model: ModelId(self.model), system, messages, sampling, form, stream })
     }
 }
 
 impl CountRequest {
     /// As [`MessageRequest::check`], for a turn that is never answered.
     pub(crate) fn check(self, messages_max: u32) -> Result<Asked, ApiError> {
-        refuse_tools(self.tools.as_deref())?;
+        let form = check_form(self.tools, self.tool_choice, self.thinking)?;
         let system = check_system(self.system)?;
         let messages = check_messages(self.messages, messages_max)?;
         let sampling = Sampling { max_tokens: Some(1), ..Sampling::default() };
-        Ok(Asked { model: ModelId(self.model), system, messages, sampling, stream: false })
+        Ok(Asked { model: ModelId(self.model), system, messages, sampling, form, stream: false })
     }
 }
 
@@ -134,69 +113,6 @@ impl Asked {
         let system = self.system.iter().map(|text| Message::text(Role::System, text));
         system.chain(self.messages.iter().cloned()).collect()
     }
-}
-
-fn refuse_tools(tools: Option<&[IgnoredAny]>) -> Result<(), ApiError> {
-    if tools.is_some_and(|tools| !tools.is_empty()) {
-        let message = "tools are not supported yet; leave them out";
-        return Err(ApiError::unsupported("tools_not_supported", "tools", message));
-    }
-    Ok(())
-}
-
-fn check_system(system: Option<Content>) -> Result<Option<String>, ApiError> {
-    let Some(system) = system else { return Ok(None) };
-    let texts: Vec<String> =
-        check_content("system", system)?.into_iter().map(|Part::Text(text)| text).collect();
-    Ok(Some(texts.join("\n")).filter(|text| !text.is_empty()))
-}
-
-fn check_messages(messages: Vec<InputMessage>, limit: u32) -> Result<Vec<Message>, ApiError> {
-    if messages.is_empty() {
-        return Err(ApiError::invalid("messages", "messages is empty; at least one message is needed"));
-    }
-    if messages.len() > limit as usize {
-        let given = messages.len();
-        let message = format!("messages has {given} entries; at most {limit} are allowed (api.messages_max)");
-        return Err(ApiError::invalid("messages", message));
-    }
-    messages.into_iter().enumerate().map(|(index, message)| check_message(index, message)).collect()
-}
-
-fn check_message(index: usize, message: InputMessage) -> Result<Message, ApiError> {
-    let role = match message.role.as_str() {
-        "user" => Role::User,
-        "assistant" => Role::Assistant,
-        "system" => Role::System,
-        other => {
-            let other: String = other.chars().take(40).collect();
-            let param = format!("messages[{index}].role");
-            let text = format!("{param} is `{other}`; known are user, assistant and system");
-            return Err(ApiError::invalid(param, text));
-        }
-    };
-    let parts = check_content(&format!("messages[{index}].content"), message.content)?;
-    Ok(Message { role, parts })
-}
-
-/// `param` says where it stands; Anthropic's errors have no field for that, so that the message says it too.
-fn check_content(param: &str, content: Content) -> Result<Vec<Part>, ApiError> {
-    let blocks = match content {
-        Content::Text(text) => return Ok(vec![Part::Text(text)]),
-        Content::Blocks(blocks) => blocks,
-    };
-    let checked = blocks.into_iter().enumerate().map(|(index, block)| {
-        if block.kind != "text" {
-            let kind: String = block.kind.chars().take(40).collect();
-            let text = format!("{param}[{index}]: blocks of type `{kind}` are not supported; `text` is");
-            return Err(ApiError::unsupported("block_not_supported", param, text));
-        }
-        block
-            .text
-            .map(Part::Text)
-            .ok_or_else(|| ApiError::invalid(param, format!("{param}[{index}]: a text block needs `text`")))
-    });
-    checked.collect()
 }
 
 #[cfg(test)]
@@ -234,17 +150,29 @@ mod tests {
         let user = |content: Value| json!({"messages": [{"role": "user", "content": content}]});
         for (more, code, says) in [
             (
-                user(json!([{"type": "image"}])),
+                user(json!([{"type": "document"}])),
                 "block_not_supported",
-                "messages[0].content[0]: blocks of type `image`",
+                "messages[0].content[0]: blocks of type `document`",
             ),
-            (user(json!([{"type": "tool_result"}])), "block_not_supported", "tool_result"),
+            (user(json!([{"type": "image"}])), "invalid_request", "messages[0].content[0].source is missing"),
+            (user(json!([{"type": "tool_result"}])), "invalid_request", "tool_use_id is missing"),
+            (
+                user(json!([{"type": "tool_result", "tool_use_id": "t", "content": "x"}])),
+                "invalid_request",
+                "answers the call `t`",
+            ),
+            (
+                user(json!([{"type": "image", "source": {"type": "url", "url": "https://example.com"}}])),
+                "image_not_fetched",
+                "not fetched",
+            ),
             (user(json!([{"type": "text"}])), "invalid_request", "needs `text`"),
             (user(json!(7)), "json", "content blocks"),
             (json!({"messages": []}), "invalid_request", "messages is empty"),
             (json!({"messages": [{"role": "king", "content": "x"}]}), "invalid_request", "king"),
             (json!({"system": [{"type": "image"}]}), "block_not_supported", "system[0]"),
-            (json!({"tools": [{"name": "f"}]}), "tools_not_supported", "tools"),
+            (json!({"thinking": {"type": "loud"}}), "invalid_request", "thinking.type is `loud`"),
+            (json!({"tools": [{"name": "f g"}]}), "invalid_request", "tools[0].name is `f g`"),
             (json!({"max_tokens": 0}), "invalid_request", "max_tokens is 0"),
             (json!({"max_tokens": null}), "json", "i64"),
             (json!({"temperature": -1}), "invalid_request", "temperature is -1"),

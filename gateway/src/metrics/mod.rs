@@ -40,6 +40,7 @@ pub struct Metrics {
     prompt_tokens: IntCounter,
     cached_tokens: IntCounter,
     generated_tokens: IntCounter,
+    accepted_tokens: IntCounter,
     retries: IntCounterVec,
     resumed_tokens: IntCounter,
     failovers: IntCounterVec,
@@ -80,6 +81,7 @@ impl Metrics {
             prompt_tokens: builder.counter("pomona_prompt_tokens_total"),
             cached_tokens: builder.counter("pomona_cached_tokens_total"),
             generated_tokens: builder.counter("pomona_generated_tokens_total"),
+            accepted_tokens: builder.counter("pomona_accepted_tokens_total"),
             retries: builder.counters("pomona_turn_retries_total"),
             resumed_tokens: builder.counter("pomona_turn_resumed_tokens_total"),
             failovers: builder.counters("pomona_failovers_total"),
@@ -193,13 +195,21 @@ impl Observer for Metrics {
                 self.failovers.with_label_values(&[known("pomona_failovers_total", cause)]).inc();
                 self.failover_gap.observe(gap.as_secs_f64());
             }
-            Observation::TurnEnded { outcome, after, prompt_tokens, cached_tokens, completion_tokens } => {
+            Observation::TurnEnded {
+                outcome,
+                after,
+                prompt_tokens,
+                cached_tokens,
+                completion_tokens,
+                accepted_tokens,
+            } => {
                 self.turns_active.dec();
                 self.turns_ended.with_label_values(&[known("pomona_turns_ended_total", outcome)]).inc();
                 self.turn_duration.observe(after.as_secs_f64());
                 self.prompt_tokens.inc_by(u64::from(prompt_tokens));
                 self.cached_tokens.inc_by(u64::from(cached_tokens));
                 self.generated_tokens.inc_by(u64::from(completion_tokens));
+                self.accepted_tokens.inc_by(u64::from(accepted_tokens));
             }
             Observation::QueueDepth(turns) => self.turns_queued.set(i64::from(turns)),
             Observation::Restarted { cause } => {
@@ -283,10 +293,12 @@ mod tests {
             prompt_tokens: 7,
             cached_tokens: 3,
             completion_tokens: 5,
+            accepted_tokens: 2,
         });
         let page = text(&metrics);
         assert!(page.contains("pomona_turns_active 0"));
         assert!(page.contains("pomona_turns_ended_total{outcome=\"stop\"} 1"));
         assert!(page.contains("pomona_generated_tokens_total 5"));
+        assert!(page.contains("pomona_accepted_tokens_total 2"));
     }
 }

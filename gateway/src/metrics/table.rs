@@ -209,6 +209,11 @@ pub const TABLE: &[Row] = &[
         &[],
     ),
     counter(
+        "pomona_accepted_tokens_total",
+        "Answer tokens of ended turns that were guessed from the text before; of a turn that moved, those of its last engine.",
+        &[],
+    ),
+    counter(
         "pomona_turn_retries_total",
         "Tries of turns after the first, by the cause that made them needed.",
         CAUSE,

@@ -6,7 +6,10 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use pomona_protocol::{Cause, FinishReason, TokenLogprob, TurnEvent, TurnId, Usage};
+use pomona_protocol::said::{join_marks, parts_of, pieces};
+use pomona_protocol::{
+    Cause, FinishReason, Mark, Part, Said, TokenLogprob, ToolCall, TurnEvent, TurnId, Usage,
+};
 use serde::Serialize;
 
 use crate::errors::ApiError;
@@ -27,6 +30,7 @@ pub(crate) struct UsageBody {
     completion_tokens: u32,
     total_tokens: u32,
     prompt_tokens_details: PromptTokensDetails,
+    completion_tokens_details: CompletionTokensDetails,
 }
 
 /// Where prompt tokens came from.
@@ -36,6 +40,15 @@ struct PromptTokensDetails {
     cached_tokens: u32,
 }
 
+/// What tokens of the answer were.
+#[derive(Serialize, utoipa::ToSchema)]
+struct CompletionTokensDetails {
+    /// Tokens that the model thought with.
+    reasoning_tokens: u32,
+    /// Tokens that were guessed from the text before and found right.
+    accepted_prediction_tokens: u32,
+}
+
 impl From<Usage> for UsageBody {
     fn from(usage: Usage) -> Self {
         Self {
@@ -43,6 +56,10 @@ impl From<Usage> for UsageBody {
             completion_tokens: usage.completion_tokens,
             total_tokens: usage.prompt_tokens.saturating_add(usage.completion_tokens),
             prompt_tokens_details: PromptTokensDetails { cached_tokens: usage.cached_tokens },
+            completion_tokens_details: CompletionTokensDetails {
+                reasoning_tokens: usage.reasoning_tokens,
+                accepted_prediction_tokens: usage.accepted_tokens,
+            },
         }
     }
 }
@@ -50,6 +67,8 @@ impl From<Usage> for UsageBody {
 /// Adds a choice to the sum; choices of one prompt share its tokens.
 pub(crate) fn add_usage(sum: &mut Usage, usage: Usage, counts_prompt: bool) {
     sum.completion_tokens = sum.completion_tokens.saturating_add(usage.completion_tokens);
+    sum.reasoning_tokens = sum.reasoning_tokens.saturating_add(usage.reasoning_tokens);
+    sum.accepted_tokens = sum.accepted_tokens.saturating_add(usage.accepted_tokens);
     if counts_prompt {
         sum.prompt_tokens = sum.prompt_tokens.saturating_add(usage.prompt_tokens);
         sum.cached_tokens = sum.cached_tokens.saturating_add(usage.cached_tokens);
@@ -69,7 +88,7 @@ pub(crate) async fn respond(
     let turn = head.turn;
     let answered = if stream {
         first_event(&mut choices).await.map(|first| {
-            let writer = ChunkWriter::new(shape, &head, &shared.fingerprint, choices.len(), include_usage);
+            let writer = ChunkWriter::new(shape, &head, &shared.fingerprint, choices.names(), include_usage);
             let keep_alive = Duration::from_secs(shared.api.sse_keep_alive_s);
             let asked = Asked { include_usage, tells_resumed, keep_alive };
             EventStream::new(choices, first, writer, asked, permit).into_response()
@@ -101,37 +120,70 @@ async fn first_event(choices: &mut Choices) -> Result<(usize, TurnEvent), ApiErr
 }
 
 /// An answer that is complete.
-#[derive(Default)]
 struct Answer {
     choices: Vec<Collected>,
     usage: Usage,
 }
 
 /// One choice of it.
-#[derive(Default)]
 struct Collected {
+    turn: TurnId,
     text: String,
+    marks: Vec<Mark>,
+    /// The stop string that was met.
+    stop: Option<String>,
     logprobs: Vec<TokenLogprob>,
     reason: Option<FinishReason>,
 }
 
+impl Collected {
+    fn new(turn: TurnId) -> Self {
+        Self { turn, text: String::new(), marks: Vec::new(), stop: None, logprobs: Vec::new(), reason: None }
+    }
+
+    fn take(&mut self, text: &str, marks: &[Mark]) {
+        join_marks(&mut self.marks, self.text.len() as u32, marks);
+        self.text.push_str(text);
+    }
+
+    /// What it says in OpenAI's words.
+    fn message(&self) -> AssistantMessage<'_> {
+        let of = |wanted: Said| -> String {
+            let said = pieces(&self.text, &self.marks).filter(|(kind, _)| **kind == wanted);
+            said.map(|(_, piece)| piece).collect()
+        };
+        let calls = parts_of(self.turn, &self.text, &self.marks).into_iter().filter_map(CallBody::of);
+        let calls: Vec<CallBody> = calls.collect();
+        let content = Some(of(Said::Text)).filter(|text| !text.is_empty() || calls.is_empty());
+        let thoughts = Some(of(Said::Reasoning)).filter(|text| !text.is_empty());
+        AssistantMessage {
+            role: "assistant",
+            content,
+            refusal: None,
+            reasoning_content: thoughts,
+            tool_calls: calls,
+        }
+    }
+}
+
 /// Reads all choices to their end; the first failure is the answer.
 async fn collect(mut choices: Choices) -> Result<Answer, ApiError> {
-    let mut answer = Answer::default();
-    answer.choices.resize_with(choices.len(), Collected::default);
+    let collected = choices.names().iter().map(|turn| Collected::new(*turn)).collect();
+    let mut answer = Answer { choices: collected, usage: Usage::default() };
     while let Some((index, event)) = choices.next().await {
         let choice = &mut answer.choices[index];
         match event {
             TurnEvent::Queued { .. } | TurnEvent::Started { .. } | TurnEvent::Resumed { .. } => {}
-            TurnEvent::Tokens { text, logprobs, .. } => {
-                choice.text.push_str(&text);
+            TurnEvent::Tokens { text, marks, logprobs, .. } => {
+                choice.take(&text, &marks);
                 choice.logprobs.extend(logprobs);
             }
             TurnEvent::Finished { reason: FinishReason::Cancelled, .. } => {
                 return Err(Cause::Cancelled.into());
             }
-            TurnEvent::Finished { reason, text, usage } => {
-                choice.text.push_str(&text);
+            TurnEvent::Finished { reason, text, marks, usage, stop, embedding: _ } => {
+                choice.take(&text, &marks);
+                choice.stop = stop;
                 choice.reason = Some(reason);
                 add_usage(&mut answer.usage, usage, choices.counts_prompt(index));
             }
@@ -159,13 +211,42 @@ struct ChatChoice<'a> {
     message: AssistantMessage<'a>,
     logprobs: Option<ChatLogprobs<'a>>,
     finish_reason: Option<&'static str>,
+    /// The stop string that was met; not OpenAI's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_reason: Option<&'a str>,
 }
 
 #[derive(Serialize)]
 struct AssistantMessage<'a> {
     role: &'static str,
-    content: &'a str,
+    content: Option<String>,
     refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<CallBody>,
+}
+
+/// A call of a tool.
+#[derive(Serialize)]
+struct CallBody {
+    id: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: FunctionBody,
+}
+
+#[derive(Serialize)]
+struct FunctionBody {
+    name: String,
+    arguments: String,
+}
+
+impl CallBody {
+    fn of(part: Part) -> Option<Self> {
+        let Part::Call(ToolCall { id, name, arguments }) = part else { return None };
+        Some(Self { id, kind: "function", function: FunctionBody { name, arguments } })
+    }
 }
 
 #[derive(Serialize)]
@@ -174,6 +255,9 @@ struct CompletionChoice<'a> {
     text: &'a str,
     logprobs: Option<CompletionLogprobs<'a>>,
     finish_reason: Option<&'static str>,
+    /// The stop string that was met; not OpenAI's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_reason: Option<&'a str>,
 }
 
 fn whole(shared: &Shared, shape: Shape, head: &AnswerHead, answer: &Answer) -> Response {
@@ -182,9 +266,10 @@ fn whole(shared: &Shared, shape: Shape, head: &AnswerHead, answer: &Answer) -> R
         Shape::Chat => {
             let choices = choices.map(|(index, choice)| ChatChoice {
                 index,
-                message: AssistantMessage { role: "assistant", content: &choice.text, refusal: None },
+                message: choice.message(),
                 logprobs: (!choice.logprobs.is_empty()).then_some(ChatLogprobs(&choice.logprobs)),
                 finish_reason: choice.reason.map(finish_word),
+                stop_reason: choice.stop.as_deref(),
             });
             json_answer(shared, shape, head, answer.usage, "chat.completion", choices.collect())
         }
@@ -195,6 +280,7 @@ fn whole(shared: &Shared, shape: Shape, head: &AnswerHead, answer: &Answer) -> R
                 logprobs: (!choice.logprobs.is_empty())
                     .then_some(CompletionLogprobs { tokens: &choice.logprobs, offset: 0 }),
                 finish_reason: choice.reason.map(finish_word),
+                stop_reason: choice.stop.as_deref(),
             });
             json_answer(shared, shape, head, answer.usage, "text_completion", choices.collect())
         }

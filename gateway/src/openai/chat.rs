@@ -7,12 +7,17 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use pomona_protocol::limits::TOP_LOGPROBS_MAX;
-use pomona_protocol::{ModelId, TurnInput};
+use pomona_protocol::{AnswerForm, ModelId, Tool, TurnInput};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::body::read_json;
 use crate::errors::ApiError;
+use crate::form::format::{FormatAsked, StructuredOutputs, check_format, only_one};
+use crate::form::thinking::{TemplateWords, check_effort};
+use crate::form::tools::{
+    ChoiceAsked, Function, check_count, check_tool, check_tools, choice_asked, unknown_type,
+};
 use crate::openai::answer;
 use crate::openai::chunks::Shape;
 use crate::openai::messages::{ChatMessage, check_messages};
@@ -36,24 +41,47 @@ request_body! {
         /// Reports this many alternatives for each token, 0 to 20; needs `logprobs`.
         #[schema(minimum = 0, maximum = 20)]
         pub(crate) top_logprobs: Option<i64>,
-        /// `text` is supported.
-        pub(crate) response_format: Option<ResponseFormat>,
-        /// Not supported yet; must be empty.
-        #[schema(value_type = Option<Vec<Object>>)]
-        pub(crate) tools: Option<Vec<IgnoredAny>>,
-        /// Not supported yet; must be empty.
+        /// What the answer must be.
+        pub(crate) response_format: Option<FormatAsked>,
+        /// Functions that the model may call, at most 128.
+        pub(crate) tools: Option<Vec<ToolAsked>>,
+        /// `auto`, `none`, `required`, or the one function that must be called.
+        pub(crate) tool_choice: Option<ChoiceAsked>,
+        /// Whether an answer may hold several calls; true when left out.
+        pub(crate) parallel_tool_calls: Option<bool>,
+        /// `none`, `minimal`, `low`, `medium` or `high`: how much the model thinks, where it can be told.
+        pub(crate) reasoning_effort: Option<String>,
+        /// Words for the model's template.
+        pub(crate) chat_template_kwargs: Option<TemplateWords>,
+        /// What the answer must be, in words beyond OpenAI's.
+        pub(crate) structured_outputs: Option<StructuredOutputs>,
+        /// As `structured_outputs.json`.
+        #[schema(value_type = Option<Object>)]
+        pub(crate) guided_json: Option<serde_json::Value>,
+        /// As `structured_outputs.regex`.
+        pub(crate) guided_regex: Option<String>,
+        /// As `structured_outputs.grammar`.
+        pub(crate) guided_grammar: Option<String>,
+        /// As `structured_outputs.choice`.
+        pub(crate) guided_choice: Option<Vec<String>>,
+        /// The older way of `tools`, not supported; must be empty.
         #[schema(value_type = Option<Vec<Object>>)]
         pub(crate) functions: Option<Vec<IgnoredAny>>,
     }
 }
 
-/// What the answer must be.
+/// A tool.
 #[derive(Deserialize, utoipa::ToSchema)]
-pub(crate) struct ResponseFormat {
-    /// `text`.
+#[serde(remote = "Self")]
+pub(crate) struct ToolAsked {
+    /// `function`.
     #[serde(rename = "type")]
     kind: String,
+    /// What it is, for the type `function`.
+    function: Option<Function>,
 }
+
+pomona_protocol::only_from_objects!(ToolAsked);
 
 /// Answers a conversation.
 #[utoipa::path(
@@ -82,7 +110,7 @@ pub(crate) async fn create(
 
 /// Checks everything that can be checked without the model.
 pub(crate) fn plan(shared: &Shared, mut request: ChatRequest) -> Result<Plan, ApiError> {
-    refuse_unsupported(&request)?;
+    let form = check_form(&mut request)?;
     let logprobs = check_logprobs(request.logprobs, request.top_logprobs)?;
     let answers = check_answers(request.n, shared.api.choices_max)?;
     let mut choosing = request.choosing();
@@ -95,6 +123,7 @@ pub(crate) fn plan(shared: &Shared, mut request: ChatRequest) -> Result<Plan, Ap
         model: ModelId(request.model),
         inputs: vec![TurnInput::Messages(messages)],
         sampling,
+        form,
         answers,
         stream: request.stream.unwrap_or(false),
         include_usage: request.stream_options.unwrap_or_default().include_usage.unwrap_or(false),
@@ -102,21 +131,49 @@ pub(crate) fn plan(shared: &Shared, mut request: ChatRequest) -> Result<Plan, Ap
     })
 }
 
-fn refuse_unsupported(request: &ChatRequest) -> Result<(), ApiError> {
-    for (param, list) in [("tools", &request.tools), ("functions", &request.functions)] {
-        if list.as_ref().is_some_and(|list| !list.is_empty()) {
-            let message = "tools are not supported yet; leave them out";
-            return Err(ApiError::unsupported("tools_not_supported", param, message));
-        }
+/// What form the answer must have.
+fn check_form(request: &mut ChatRequest) -> Result<AnswerForm, ApiError> {
+    if request.functions.as_ref().is_some_and(|list| !list.is_empty()) {
+        let message = "functions is the older way, which is not supported; give them as tools";
+        return Err(ApiError::unsupported("functions_not_supported", "functions", message));
     }
-    match &request.response_format {
-        Some(format) if format.kind != "text" => {
-            let kind: String = format.kind.chars().take(40).collect();
-            let message = format!("response_format is `{kind}`; `text` is supported");
-            Err(ApiError::unsupported("response_format_not_supported", "response_format", message))
+    let format = check_format("response_format", request.response_format.take())?;
+    let outputs = request.structured_outputs.take().unwrap_or_default().check("structured_outputs.")?;
+    let guided = StructuredOutputs {
+        json: request.guided_json.take(),
+        json_object: None,
+        regex: request.guided_regex.take(),
+        grammar: request.guided_grammar.take(),
+        choice: request.guided_choice.take(),
+    };
+    let format = only_one(format, [outputs, guided.check("guided_")?])?;
+    let tools = check_tools_asked(request.tools.take().unwrap_or_default())?;
+    let tool_choice = choice_asked(request.tool_choice.take(), &tools)?;
+    let (thinks, effort) = check_effort("reasoning_effort", request.reasoning_effort.as_deref())?;
+    let words = request.chat_template_kwargs.take().unwrap_or_default();
+    Ok(AnswerForm {
+        format,
+        tools,
+        tool_choice,
+        parallel_calls: request.parallel_tool_calls.unwrap_or(true),
+        thinking: words.enable_thinking.or(words.thinking).or(thinks),
+        effort,
+    })
+}
+
+fn check_tools_asked(asked: Vec<ToolAsked>) -> Result<Vec<Tool>, ApiError> {
+    check_count("tools", asked.len())?;
+    let checked = asked.into_iter().enumerate().map(|(at, ToolAsked { kind, function })| {
+        if kind != "function" {
+            return Err(unknown_type(&format!("tools[{at}].type"), &kind));
         }
-        _ => Ok(()),
-    }
+        let param = format!("tools[{at}].function");
+        let missing = format!("{param} is missing; it has the name of the function");
+        check_tool(&param, function.ok_or_else(|| ApiError::invalid(&param, missing))?)
+    });
+    let tools: Vec<Tool> = checked.collect::<Result<_, _>>()?;
+    check_tools("tools", &tools)?;
+    Ok(tools)
 }
 
 fn check_logprobs(logprobs: Option<bool>, top: Option<i64>) -> Result<Option<u8>, ApiError> {

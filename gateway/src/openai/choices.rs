@@ -4,12 +4,14 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use pomona_actors::TurnStream;
-use pomona_protocol::{Cause, TurnEvent};
+use pomona_protocol::{Cause, TurnEvent, TurnId};
 
 /// One turn per choice. Dropping it cancels what still runs.
 pub(crate) struct Choices {
     /// `None` once the terminal event was given.
     turns: Vec<Option<TurnStream>>,
+    /// The turn of each choice, ended ones too.
+    names: Vec<TurnId>,
     /// Answers per prompt: choices `0..answers` share the first prompt, and so on.
     answers: usize,
     running: usize,
@@ -20,11 +22,13 @@ pub(crate) struct Choices {
 impl Choices {
     pub(crate) fn new(turns: Vec<TurnStream>, answers: usize) -> Self {
         let running = turns.len();
-        Self { turns: turns.into_iter().map(Some).collect(), answers, running, next: 0 }
+        let names = turns.iter().map(TurnStream::turn).collect();
+        Self { turns: turns.into_iter().map(Some).collect(), names, answers, running, next: 0 }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.turns.len()
+    /// The turn of each choice.
+    pub(crate) fn names(&self) -> &[TurnId] {
+        &self.names
     }
 
     /// Whether this choice is the first of its prompt, and so the one whose prompt tokens count.

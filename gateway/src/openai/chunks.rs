@@ -2,7 +2,8 @@
 //! answer is written once, and a token costs one escape of its text and a few copies into a reused buffer.
 
 use bytes::{BufMut, BytesMut};
-use pomona_protocol::{FinishReason, TokenLogprob, Usage};
+use pomona_protocol::said::{call_id, pieces};
+use pomona_protocol::{FinishReason, Mark, Said, TokenLogprob, TurnId, Usage};
 use serde::Serialize;
 
 use crate::errors::ApiError;
@@ -35,6 +36,7 @@ pub(crate) fn finish_word(reason: FinishReason) -> &'static str {
     match reason {
         FinishReason::Stop => "stop",
         FinishReason::Length => "length",
+        FinishReason::ToolCalls => "tool_calls",
         FinishReason::Cancelled => "cancelled",
     }
 }
@@ -52,7 +54,10 @@ pub(crate) struct ChunkWriter {
 struct Choice {
     /// `head` and the index of this choice.
     head: Vec<u8>,
+    turn: TurnId,
     has_begun: bool,
+    /// Calls of tools that were told to have begun.
+    calls: Vec<u32>,
     /// Characters said so far; the older shape counts them.
     offset: usize,
 }
@@ -62,7 +67,7 @@ impl ChunkWriter {
         shape: Shape,
         answer: &AnswerHead,
         fingerprint: &str,
-        choices: usize,
+        choices: &[TurnId],
         include_usage: bool,
     ) -> Self {
         #[derive(Serialize)]
@@ -89,27 +94,95 @@ impl ChunkWriter {
         write_json(&mut head, &fields);
         head.pop();
         head.extend_from_slice(b",\"choices\":[");
-        let choice = |index: usize| {
+        let choice = |(index, turn): (usize, &TurnId)| {
             let index = format!("{{\"index\":{index},");
-            Choice { head: [&head, index.as_bytes()].concat(), has_begun: false, offset: 0 }
+            let head = [&head, index.as_bytes()].concat();
+            Choice { head, turn: *turn, has_begun: false, calls: Vec::new(), offset: 0 }
         };
-        let choices = (0..choices).map(choice).collect();
+        let choices = choices.iter().enumerate().map(choice).collect();
         let tail: &[u8] = if include_usage { b"],\"usage\":null}\n\n" } else { b"]}\n\n" };
         Self { shape, head, tail, choices }
     }
 
     /// Text, and the tokens behind it when they were asked for.
-    pub(crate) fn text(&mut self, index: usize, text: &str, logprobs: &[TokenLogprob], out: &mut BytesMut) {
-        if text.is_empty() && logprobs.is_empty() {
-            return;
+    pub(crate) fn text(
+        &mut self,
+        index: usize,
+        text: &str,
+        marks: &[Mark],
+        logprobs: &[TokenLogprob],
+        out: &mut BytesMut,
+    ) {
+        if self.shape == Shape::Completion || marks.is_empty() {
+            return self.plain(index, text, logprobs, out);
         }
+        let mut logprobs = Some(logprobs);
+        for (kind, piece) in pieces(text, marks) {
+            // They belong to the tokens of the whole event; its first chunk carries them.
+            self.piece(index, kind, piece, logprobs.take().unwrap_or_default(), out);
+        }
+        self.plain(index, "", logprobs.take().unwrap_or_default(), out);
+    }
+
+    /// A piece of one kind.
+    fn piece(
+        &mut self,
+        index: usize,
+        kind: &Said,
+        piece: &str,
+        logprobs: &[TokenLogprob],
+        out: &mut BytesMut,
+    ) {
+        let Said::Call { index: call, name } = kind else {
+            let field: &[u8] = if *kind == Said::Reasoning { b"reasoning_content" } else { b"content" };
+            return self.delta(index, field, piece, logprobs, out);
+        };
         self.begin(index, out);
         let choice = &mut self.choices[index];
+        let begins = !choice.calls.contains(call);
+        if begins {
+            choice.calls.push(*call);
+        }
+        let delta = CallDelta {
+            index: *call,
+            id: begins.then(|| call_id(choice.turn, *call)),
+            kind: begins.then_some("function"),
+            function: FunctionDelta {
+                name: begins.then(|| name.as_deref().unwrap_or_default()),
+                arguments: piece,
+            },
+        };
+        out.put_slice(&choice.head);
+        out.put_slice(b"\"delta\":{\"tool_calls\":[");
+        write_json(out.writer(), &delta);
+        out.put_slice(b"]},\"logprobs\":");
+        self.end_of_delta(index, logprobs, out);
+    }
+
+    /// Text of the answer itself.
+    fn plain(&mut self, index: usize, text: &str, logprobs: &[TokenLogprob], out: &mut BytesMut) {
+        if !text.is_empty() || !logprobs.is_empty() {
+            self.delta(index, b"content", text, logprobs, out);
+        }
+    }
+
+    fn delta(
+        &mut self,
+        index: usize,
+        field: &[u8],
+        text: &str,
+        logprobs: &[TokenLogprob],
+        out: &mut BytesMut,
+    ) {
+        self.begin(index, out);
+        let choice = &self.choices[index];
         out.reserve(choice.head.len() + text.len() + 128);
         out.put_slice(&choice.head);
         match self.shape {
             Shape::Chat => {
-                out.put_slice(b"\"delta\":{\"content\":");
+                out.put_slice(b"\"delta\":{\"");
+                out.put_slice(field);
+                out.put_slice(b"\":");
                 write_json(out.writer(), text);
                 out.put_slice(b"},\"logprobs\":");
             }
@@ -119,6 +192,11 @@ impl ChunkWriter {
                 out.put_slice(b",\"logprobs\":");
             }
         }
+        self.end_of_delta(index, logprobs, out);
+    }
+
+    fn end_of_delta(&mut self, index: usize, logprobs: &[TokenLogprob], out: &mut BytesMut) {
+        let choice = &mut self.choices[index];
         match self.shape {
             _ if logprobs.is_empty() => out.put_slice(b"null"),
             Shape::Chat => write_json(out.writer(), &ChatLogprobs(logprobs)),
@@ -132,8 +210,8 @@ impl ChunkWriter {
         out.put_slice(self.tail);
     }
 
-    /// The last chunk of a choice.
-    pub(crate) fn end(&mut self, index: usize, reason: FinishReason, out: &mut BytesMut) {
+    /// The last chunk of a choice. The stop string that was met is not OpenAI's to tell.
+    pub(crate) fn end(&mut self, index: usize, reason: FinishReason, stop: Option<&str>, out: &mut BytesMut) {
         self.begin(index, out);
         out.put_slice(&self.choices[index].head);
         out.put_slice(match self.shape {
@@ -141,7 +219,12 @@ impl ChunkWriter {
             Shape::Completion => b"\"text\":\"\",\"logprobs\":null,\"finish_reason\":\"",
         });
         out.put_slice(finish_word(reason).as_bytes());
-        out.put_slice(b"\"}");
+        out.put_slice(b"\"");
+        if let Some(stop) = stop {
+            out.put_slice(b",\"stop_reason\":");
+            write_json(out.writer(), stop);
+        }
+        out.put_slice(b"}");
         out.put_slice(self.tail);
     }
 
@@ -173,6 +256,24 @@ impl ChunkWriter {
     }
 }
 
+/// More of a call of a tool; the first one of a call says whose it is.
+#[derive(Serialize)]
+struct CallDelta<'a> {
+    index: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    function: FunctionDelta<'a>,
+}
+
+#[derive(Serialize)]
+struct FunctionDelta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    arguments: &'a str,
+}
+
 /// Plain values into memory: neither can fail.
 fn write_json<T: Serialize + ?Sized>(out: impl std::io::Write, value: &T) {
     if let Err(error) = serde_json::to_writer(out, value) {
@@ -181,73 +282,4 @@ fn write_json<T: Serialize + ?Sized>(out: impl std::io::Write, value: &T) {
 }
 
 #[cfg(test)]
-mod tests {
-    use pomona_protocol::TurnId;
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn writer(shape: Shape, include_usage: bool) -> ChunkWriter {
-        let head = AnswerHead { turn: TurnId(255), model: "a\"b".into(), created: 7 };
-        ChunkWriter::new(shape, &head, "pomona-0", 2, include_usage)
-    }
-
-    fn events(out: &BytesMut) -> Vec<Value> {
-        let text = std::str::from_utf8(out).unwrap();
-        assert!(text.ends_with("\n\n"));
-        let events = text.split_terminator("\n\n");
-        events.map(|event| serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap()).collect()
-    }
-
-    #[test]
-    fn a_chat_stream_is_role_text_end_usage() {
-        let mut out = BytesMut::new();
-        let mut writer = writer(Shape::Chat, true);
-        writer.text(1, "", &[], &mut out);
-        assert!(out.is_empty(), "nothing certain yet, nothing said");
-        writer.text(1, "a \"q\"\n\u{1}é", &[], &mut out);
-        writer.end(1, FinishReason::Length, &mut out);
-        writer.usage(Usage { prompt_tokens: 5, cached_tokens: 2, completion_tokens: 3 }, &mut out);
-        let events = events(&out);
-        assert_eq!(events.len(), 4);
-        for event in &events {
-            assert_eq!(event["id"], "chatcmpl-000000000000000000000000000000ff");
-            assert_eq!(
-                (&event["object"], &event["model"]),
-                (&json!("chat.completion.chunk"), &json!("a\"b"))
-            );
-            assert_eq!((&event["created"], &event["system_fingerprint"]), (&json!(7), &json!("pomona-0")));
-        }
-        assert_eq!(
-            events[0]["choices"],
-            json!([{"index": 1, "delta": {"role": "assistant", "content": ""}, "logprobs": null, "finish_reason": null}])
-        );
-        assert_eq!(events[1]["choices"][0]["delta"], json!({"content": "a \"q\"\n\u{1}é"}));
-        assert_eq!(events[1]["usage"], Value::Null);
-        assert_eq!(
-            events[2]["choices"],
-            json!([{"index": 1, "delta": {}, "logprobs": null, "finish_reason": "length"}])
-        );
-        assert_eq!(events[3]["choices"], json!([]));
-        assert_eq!(events[3]["usage"]["total_tokens"], 8);
-        assert_eq!(events[3]["usage"]["prompt_tokens_details"]["cached_tokens"], 2);
-    }
-
-    #[test]
-    fn a_completion_stream_is_text_and_end() {
-        let mut out = BytesMut::new();
-        let mut writer = writer(Shape::Completion, false);
-        writer.text(0, "hi", &[], &mut out);
-        writer.end(0, FinishReason::Stop, &mut out);
-        let events = events(&out);
-        assert_eq!(
-            events[0]["choices"],
-            json!([{"index": 0, "text": "hi", "logprobs": null, "finish_reason": null}])
-        );
-        assert_eq!(
-            events[1]["choices"],
-            json!([{"index": 0, "text": "", "logprobs": null, "finish_reason": "stop"}])
-        );
-        assert!(events[0].get("usage").is_none());
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use pomona_protocol::{ModelId, TurnInput};
+use pomona_protocol::{AnswerForm, ModelId, TurnInput};
 use serde::Deserialize;
 
 use crate::body::read_json;
@@ -91,6 +91,7 @@ fn plan(shared: &Shared, mut request: CompletionRequest) -> Result<Plan, ApiErro
         model: ModelId(request.model),
         inputs,
         sampling,
+        form: AnswerForm::default(),
         answers,
         stream: request.stream.unwrap_or(false),
         include_usage: request.stream_options.unwrap_or_default().include_usage.unwrap_or(false),

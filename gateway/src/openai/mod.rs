@@ -8,6 +8,7 @@ pub(crate) mod chat;
 pub(crate) mod choices;
 pub(crate) mod chunks;
 pub(crate) mod completions;
+pub(crate) mod embeddings;
 pub(crate) mod logprobs;
 pub(crate) mod messages;
 pub(crate) mod models;

@@ -107,6 +107,7 @@ mod tests {
             vocabulary: 1,
             weight_bytes: 1,
             kv_bytes_per_token: 1,
+            ..ModelCard::default()
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pomona_actors::{Client, TurnStream};
-use pomona_protocol::{Cause, ModelId, OutputFormat, Sampling, TurnId, TurnInput, TurnRequest};
+use pomona_protocol::{AnswerForm, Cause, ModelId, Sampling, Task, TurnId, TurnInput, TurnRequest};
 
 use crate::errors::ApiError;
 use crate::keys::KeyId;
@@ -16,6 +16,7 @@ pub(crate) struct Plan {
     /// One per prompt.
     pub(crate) inputs: Vec<TurnInput>,
     pub(crate) sampling: Sampling,
+    pub(crate) form: AnswerForm,
     /// Answers per prompt.
     pub(crate) answers: u32,
     pub(crate) stream: bool,
@@ -47,7 +48,8 @@ impl Plan {
         for input in self.inputs {
             for answer in 0..answers {
                 let sampling = Sampling { seed: seed.wrapping_add(answer as u64), ..self.sampling.clone() };
-                let request = turn_request(self.model.clone(), input.clone(), sampling)?;
+                let form = self.form.clone();
+                let request = turn_request(self.model.clone(), input.clone(), sampling, form)?;
                 turns.push(start(client, request, key).await?);
             }
         }
@@ -71,16 +73,19 @@ pub(crate) fn turn_request(
     model: ModelId,
     input: TurnInput,
     sampling: Sampling,
+    form: AnswerForm,
 ) -> Result<TurnRequest, ApiError> {
     Ok(TurnRequest {
         turn: TurnId(u128::from_le_bytes(random()?)),
         model,
         input,
         sampling,
-        output_format: OutputFormat::Text,
+        task: Task::Generate,
+        form,
         resume: Vec::new(),
         // The turn actor applies its own limits; a client cannot ask for a shorter one yet.
         deadline_ms: 0,
+        asked_ms: unix_seconds() * 1000,
     })
 }
 
@@ -96,6 +101,6 @@ fn random<const N: usize>() -> Result<[u8; N], ApiError> {
     Ok(bytes)
 }
 
-fn unix_seconds() -> u64 {
+pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

@@ -22,10 +22,13 @@ pub(crate) enum Stop {
 
 /// What a streamed answer also carries.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
+#[serde(remote = "Self")]
 pub(crate) struct StreamOptions {
     /// Sends the tokens used in a last chunk.
     pub(crate) include_usage: Option<bool>,
 }
+
+pomona_protocol::only_from_objects!(StreamOptions);
 
 /// Declares a request body: its own fields, then the shared ones, and `choosing()` which takes the latter.
 macro_rules! request_body {

@@ -142,11 +142,13 @@ impl EventStream {
             }
             TurnEvent::Resumed { .. } => {}
             TurnEvent::Started { .. } => out.put_slice(b": prefill\n\n"),
-            TurnEvent::Tokens { text, logprobs, .. } => self.writer.text(choice, &text, &logprobs, out),
+            TurnEvent::Tokens { text, marks, logprobs, .. } => {
+                self.writer.text(choice, &text, &marks, &logprobs, out);
+            }
             TurnEvent::Finished { reason: FinishReason::Cancelled, .. } => self.fail(Cause::Cancelled),
-            TurnEvent::Finished { reason, text, usage } => {
-                self.writer.text(choice, &text, &[], out);
-                self.writer.end(choice, reason, out);
+            TurnEvent::Finished { reason, text, marks, usage, stop, embedding: _ } => {
+                self.writer.text(choice, &text, &marks, &[], out);
+                self.writer.end(choice, reason, stop.as_deref(), out);
                 add_usage(&mut self.usage, usage, self.choices.counts_prompt(choice));
             }
             TurnEvent::Failed { cause } => self.fail(cause),
@@ -220,7 +222,7 @@ mod tests {
 
     async fn said(tells_resumed: bool) -> String {
         let head = AnswerHead { turn: TurnId(1), model: "tiny".into(), created: 0 };
-        let writer = ChunkWriter::new(Shape::Chat, &head, "f", 1, false);
+        let writer = ChunkWriter::new(Shape::Chat, &head, "f", &[TurnId(1)], false);
         let resumed =
             TurnEvent::Resumed { shown: 7, cause: "link_lost".to_owned(), node: NodeId::from("n-1") };
         let asked = Asked { include_usage: false, tells_resumed, keep_alive: Duration::from_secs(9) };

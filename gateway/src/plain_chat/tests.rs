@@ -1,6 +1,6 @@
 //! What is asked, and how an answer is read from a log.
 
-use pomona_protocol::{TurnOrigin, Usage};
+use pomona_protocol::{AnswerForm, TurnOrigin, Usage};
 
 use super::*;
 
@@ -27,6 +27,7 @@ fn accepted_event(seq: u64, turn: TurnId, model: &str) -> SessionEvent {
         system: None,
         sampling: Sampling::default(),
         note: None,
+        form: AnswerForm::default(),
     };
     event(seq, body)
 }
@@ -39,13 +40,13 @@ fn tokens(first_seq: u64, turn: TurnId, pieces: &[&str]) -> SessionEvent {
     }
     let ids = vec![1; pieces.len()];
     let seq = first_seq + pieces.len() as u64 - 1;
-    let body = SessionEventBody::Tokens { turn, first: 0, ids, text, ends };
+    let body = SessionEventBody::Tokens { turn, first: 0, ids, text, ends, marks: Vec::new() };
     SessionEvent { first_seq, seq, at_ms: 5, body }
 }
 
 fn finished(seq: u64, reason: FinishReason, text: &str) -> SessionEvent {
     let (text, usage) = (text.to_owned(), Usage::default());
-    event(seq, SessionEventBody::Finished { turn: TURN, reason, text, usage })
+    event(seq, SessionEventBody::Finished { turn: TURN, reason, text, usage, marks: Vec::new(), stop: None })
 }
 
 fn outcome(events: Vec<SessionEvent>) -> Result<(String, String), &'static str> {
@@ -83,6 +84,7 @@ fn one_odd_request_does_not_choose_the_model_for_all() {
         vocabulary: 1,
         weight_bytes: 1,
         kv_bytes_per_token: 1,
+        ..ModelCard::default()
     };
     let model = |asked: Option<&str>, served: &[ModelCard]| {
         let asked = asked.map(ModelId::from);

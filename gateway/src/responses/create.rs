@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::BytesMut;
 use pomona_actors::Sessions;
+use pomona_protocol::said::parts_of;
 use pomona_protocol::{
     Cause, ContextPolicy, Message, Principal, Role, Sampling, SessionChange, SessionCommand,
     SessionEventBody, SessionId, TurnAsk, TurnId, TurnInput, TurnOrigin, TurnState,
@@ -16,6 +17,7 @@ use pomona_protocol::{
 
 use crate::body::read_json;
 use crate::errors::ApiError;
+use crate::form::calls::check_answers;
 use crate::openai::answer::{json_response, with_request_id};
 use crate::openai::models::check_served;
 use crate::openai::plan::{random_seed, start, turn_request};
@@ -93,6 +95,7 @@ async fn ask(
         model: Some(asked.model),
         system: asked.instructions,
         sampling: Some(asked.sampling),
+        form: asked.form,
         note: asked.echo.to_note(),
         ..TurnAsk::default()
     };
@@ -146,8 +149,10 @@ async fn answer_passing(
         messages.insert(0, Message::text(Role::System, instructions));
     }
     messages.extend(asked.input);
+    check_answers("input", &messages, true)?;
     let sampling = Sampling { seed: random_seed()?, ..asked.sampling.clone() };
-    let request = turn_request(asked.model.clone(), TurnInput::Messages(messages), sampling)?;
+    let input = TurnInput::Messages(messages);
+    let request = turn_request(asked.model.clone(), input, sampling, asked.form.clone())?;
     let turn = request.turn;
     let events = start(&connection.client, request, permit.key).await?;
     let accepted = SessionEventBody::Accepted {
@@ -161,6 +166,7 @@ async fn answer_passing(
         model: asked.model,
         system: asked.instructions,
         sampling: asked.sampling,
+        form: asked.form,
         note: Echo { drops_oldest: false, ..asked.echo }.to_note(),
     };
     let source = Source::Passing(Box::new(Passing::new(events, accepted)));
@@ -183,7 +189,10 @@ async fn history(sessions: &Sessions, by: Principal, previous: TurnId) -> Result
         branch.push(turn);
     }
     let said = branch.iter().rev().flat_map(|turn| {
-        let answer = (!turn.answer.is_empty()).then(|| Message::text(Role::Assistant, &turn.answer));
+        let answer = (!turn.answer.is_empty()).then(|| Message {
+            role: Role::Assistant,
+            parts: parts_of(turn.turn, &turn.answer, &turn.marks),
+        });
         turn.input.iter().cloned().chain(answer)
     });
     Ok(said.collect())

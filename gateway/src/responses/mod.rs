@@ -7,9 +7,12 @@
 //! alone; a response that is one of several of a conversation cannot be deleted by itself; a follow-up to a response
 //! that is not complete yet waits for it.
 
+pub(crate) mod asked_form;
 pub(crate) mod create;
 pub(crate) mod input;
+pub(crate) mod listed;
 pub(crate) mod object;
+pub(crate) mod output;
 pub(crate) mod request;
 pub(crate) mod sequence;
 pub(crate) mod stored;

@@ -4,21 +4,20 @@
 use std::collections::BTreeMap;
 
 use pomona_protocol::{
-    Cause, FinishReason, Sampling, SessionEvent, SessionEventBody, SessionId, TurnId, TurnState, TurnView,
-    Usage,
+    AnswerForm, Cause, Effort, FinishReason, Sampling, SessionEvent, SessionEventBody, SessionId, TurnId,
+    TurnState, TurnView, Usage,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::errors::status_of;
+use crate::responses::asked_form::{choice_told, format_told, tool_told};
+use crate::responses::output::{OutputItem, item};
+use crate::turnlog::blocks::Blocks;
 
 /// The id of a response.
 pub(crate) fn response_id(turn: TurnId) -> String {
     format!("resp_{:032x}", turn.0)
-}
-
-/// The id of its one message.
-pub(crate) fn message_id(turn: TurnId) -> String {
-    format!("msg_{:032x}", turn.0)
 }
 
 /// The turn of a response, when the text is the id of one.
@@ -66,6 +65,7 @@ pub(crate) struct Head {
     pub(crate) model: String,
     pub(crate) instructions: Option<String>,
     pub(crate) sampling: Sampling,
+    pub(crate) form: AnswerForm,
     pub(crate) previous: Option<TurnId>,
     pub(crate) echo: Echo,
 }
@@ -73,7 +73,8 @@ pub(crate) struct Head {
 impl Head {
     /// As the `Accepted` event of a turn tells it; `None` for any other event.
     pub(crate) fn of(session: Option<SessionId>, event: &SessionEvent) -> Option<Self> {
-        let SessionEventBody::Accepted { turn, parent, model, system, sampling, note, .. } = &event.body
+        let SessionEventBody::Accepted { turn, parent, model, system, sampling, form, note, .. } =
+            &event.body
         else {
             return None;
         };
@@ -84,17 +85,24 @@ impl Head {
             model: model.0.clone(),
             instructions: system.clone(),
             sampling: sampling.clone(),
+            form: form.clone(),
             previous: *parent,
             echo: Echo::of(note.as_deref()),
         })
     }
 }
 
+/// What a turn has said so far, as a session shows it.
+pub(crate) fn blocks_of(view: &TurnView) -> Blocks {
+    let has_finished = matches!(view.state, TurnState::Finished(_));
+    Blocks::of(&view.answer, &view.marks, has_finished)
+}
+
 /// A response as far as its events tell.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) head: Head,
-    pub(crate) text: String,
+    pub(crate) blocks: Blocks,
     pub(crate) state: TurnState,
     pub(crate) usage: Usage,
     pub(crate) ended_ms: u64,
@@ -103,26 +111,25 @@ pub(crate) struct Answer {
 impl Answer {
     /// One that begins.
     pub(crate) fn new(head: Head) -> Self {
-        Self { head, text: String::new(), state: TurnState::Running, usage: Usage::default(), ended_ms: 0 }
+        let (blocks, state) = (Blocks::default(), TurnState::Running);
+        Self { head, blocks, state, usage: Usage::default(), ended_ms: 0 }
     }
 
     /// As a session shows it.
     pub(crate) fn of(head: Head, view: &TurnView) -> Self {
         Self {
             head,
-            text: view.answer.clone(),
+            blocks: blocks_of(view),
             state: view.state.clone(),
             usage: view.usage,
             ended_ms: view.ended_ms,
         }
     }
 
-    /// Takes in what happened.
+    /// Takes in what happened, but for what is said.
     pub(crate) fn apply(&mut self, event: &SessionEvent) {
         match &event.body {
-            SessionEventBody::Tokens { text, .. } => self.text.push_str(text),
-            SessionEventBody::Finished { reason, text, usage, .. } => {
-                self.text.push_str(text);
+            SessionEventBody::Finished { reason, usage, .. } => {
                 self.usage = *usage;
                 self.state = TurnState::Finished(*reason);
                 self.ended_ms = event.at_ms;
@@ -136,6 +143,7 @@ impl Answer {
             | SessionEventBody::Accepted { .. }
             | SessionEventBody::ContextDropped { .. }
             | SessionEventBody::Started { .. }
+            | SessionEventBody::Tokens { .. }
             | SessionEventBody::CancelAsked { .. }
             | SessionEventBody::BranchChosen { .. }
             | SessionEventBody::Deleted { .. } => {}
@@ -147,38 +155,37 @@ impl Answer {
         match &self.state {
             TurnState::Queued => "queued",
             TurnState::Running => "in_progress",
-            TurnState::Finished(FinishReason::Stop) => "completed",
+            TurnState::Finished(FinishReason::Stop | FinishReason::ToolCalls) => "completed",
             TurnState::Finished(FinishReason::Length) => "incomplete",
             TurnState::Finished(FinishReason::Cancelled) | TurnState::Failed(Cause::Cancelled) => "cancelled",
             TurnState::Failed(_) => "failed",
         }
     }
 
-    /// The status of its message.
-    pub(crate) fn message_status(&self) -> &'static str {
+    /// The status of the item of a block.
+    pub(crate) fn item_status(&self, at: usize) -> &'static str {
         match &self.state {
+            _ if self.blocks.current() != Some(at) => "completed",
             TurnState::Queued | TurnState::Running => "in_progress",
-            TurnState::Finished(FinishReason::Stop) => "completed",
+            TurnState::Finished(FinishReason::Stop | FinishReason::ToolCalls) => "completed",
             TurnState::Finished(_) | TurnState::Failed(_) => "incomplete",
         }
     }
 
-    /// The message, when there is one.
-    pub(crate) fn message(&self) -> Option<OutputMessage<'_>> {
-        let is_there = !self.text.is_empty() || matches!(self.state, TurnState::Finished(_));
-        is_there.then(|| OutputMessage {
-            id: message_id(self.head.turn),
-            kind: "message",
-            status: self.message_status(),
-            role: "assistant",
-            content: vec![OutputText::new(&self.text)],
-        })
+    fn output(&self) -> Vec<OutputItem<'_>> {
+        let blocks = self.blocks.all();
+        let items = (0..blocks.len()).filter_map(|at| {
+            let status = self.item_status(at);
+            item(self.head.turn, blocks, at, status, false)
+        });
+        items.collect()
     }
 
     /// The response object.
     pub(crate) fn object(&self) -> ResponseObject<'_> {
         let head = &self.head;
-        let is_complete = matches!(self.state, TurnState::Finished(FinishReason::Stop));
+        let is_complete =
+            matches!(self.state, TurnState::Finished(FinishReason::Stop | FinishReason::ToolCalls));
         ResponseObject {
             id: response_id(head.turn),
             object: "response",
@@ -197,16 +204,16 @@ impl Answer {
             max_output_tokens: head.sampling.max_tokens,
             max_tool_calls: None,
             model: &head.model,
-            output: self.message().into_iter().collect(),
-            parallel_tool_calls: true,
+            output: self.output(),
+            parallel_tool_calls: head.form.parallel_calls,
             previous_response_id: head.previous.map(response_id),
-            reasoning: Reasoning { effort: None, summary: None },
+            reasoning: Reasoning { effort: head.form.effort.map(Effort::as_str), summary: None },
             service_tier: "default",
             store: head.session.is_some(),
             temperature: head.sampling.temperature,
-            text: TextConfig { format: TextFormat { kind: "text" } },
-            tool_choice: "auto",
-            tools: [],
+            text: TextConfig { format: format_told(&head.form.format) },
+            tool_choice: choice_told(&head.form.tool_choice),
+            tools: head.form.tools.iter().map(tool_told).collect(),
             top_logprobs: 0,
             top_p: head.sampling.top_p,
             truncation: if head.echo.drops_oldest { "auto" } else { "disabled" },
@@ -246,8 +253,8 @@ pub(crate) struct ResponseObject<'a> {
     max_tool_calls: Option<u32>,
     /// Which model answers.
     model: &'a str,
-    /// The answer so far: at most one message.
-    output: Vec<OutputMessage<'a>>,
+    /// The answer so far.
+    output: Vec<OutputItem<'a>>,
     parallel_tool_calls: bool,
     /// The response that it follows.
     previous_response_id: Option<String>,
@@ -258,9 +265,12 @@ pub(crate) struct ResponseObject<'a> {
     /// As asked; `null` is the model's own.
     temperature: Option<f32>,
     text: TextConfig,
-    tool_choice: &'static str,
+    /// As asked: a word, or an object that names a function.
+    #[schema(value_type = serde_json::Value)]
+    tool_choice: Value,
+    /// As asked.
     #[schema(value_type = Vec<Object>)]
-    tools: [u8; 0],
+    tools: Vec<Value>,
     top_logprobs: u8,
     /// As asked; `null` is the model's own.
     top_p: Option<f32>,
@@ -319,43 +329,9 @@ struct Reasoning {
 
 #[derive(Serialize, utoipa::ToSchema)]
 struct TextConfig {
-    format: TextFormat,
-}
-
-#[derive(Serialize, utoipa::ToSchema)]
-struct TextFormat {
-    #[serde(rename = "type")]
-    kind: &'static str,
-}
-
-/// The message of a response.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct OutputMessage<'a> {
-    pub(crate) id: String,
-    #[serde(rename = "type")]
-    pub(crate) kind: &'static str,
-    /// `in_progress`, `completed` or `incomplete`.
-    pub(crate) status: &'static str,
-    pub(crate) role: &'static str,
-    pub(crate) content: Vec<OutputText<'a>>,
-}
-
-/// The text of a message.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct OutputText<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[schema(value_type = Vec<Object>)]
-    annotations: [u8; 0],
-    #[schema(value_type = Vec<Object>)]
-    logprobs: [u8; 0],
-    text: &'a str,
-}
-
-impl<'a> OutputText<'a> {
-    pub(crate) fn new(text: &'a str) -> Self {
-        Self { kind: "output_text", annotations: [], logprobs: [], text }
-    }
+    /// As asked.
+    #[schema(value_type = Object)]
+    format: Value,
 }
 
 /// Tokens used, in the shape of responses.
@@ -386,7 +362,7 @@ impl From<Usage> for ResponseUsage {
             input_tokens: usage.prompt_tokens,
             input_tokens_details: InputDetails { cached_tokens: usage.cached_tokens, cache_write_tokens: 0 },
             output_tokens: usage.completion_tokens,
-            output_tokens_details: OutputDetails { reasoning_tokens: 0 },
+            output_tokens_details: OutputDetails { reasoning_tokens: usage.reasoning_tokens },
             total_tokens: usage.prompt_tokens.saturating_add(usage.completion_tokens),
         }
     }

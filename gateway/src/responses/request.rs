@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use pomona_protocol::{ContextPolicy, Message, ModelId, Sampling, TurnId};
+use pomona_protocol::{AnswerForm, ContextPolicy, Message, ModelId, Sampling, TurnId};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::errors::ApiError;
+use crate::form::tools::ChoiceAsked;
 use crate::openai::sampling::Choosing;
+use crate::responses::asked_form::{FormAsked, ReasoningOptions, TextOptions, ToolAsked};
 use crate::responses::input::{Input, check_input};
 use crate::responses::object::{Echo, turn_of};
 
@@ -48,36 +50,26 @@ pub(crate) struct ResponseRequest {
     pub(crate) metadata: Option<BTreeMap<String, String>>,
     /// `auto` leaves out the oldest turns of a stored conversation that outgrows the context, `disabled` refuses it.
     pub(crate) truncation: Option<String>,
-    /// `format` must be of type `text`.
+    /// What the text of the answer must be.
     pub(crate) text: Option<TextOptions>,
     /// Not supported yet; must be 0.
     pub(crate) top_logprobs: Option<i64>,
     /// `message.output_text.logprobs` is not supported yet; the rest is ignored.
     pub(crate) include: Option<Vec<String>>,
-    /// Not supported yet; must be empty.
-    #[schema(value_type = Option<Vec<Object>>)]
-    pub(crate) tools: Option<Vec<IgnoredAny>>,
+    /// Functions that the model may call, at most 128.
+    pub(crate) tools: Option<Vec<ToolAsked>>,
+    /// `auto`, `none`, `required`, or the one function that must be called.
+    pub(crate) tool_choice: Option<ChoiceAsked>,
+    /// Whether an answer may hold several calls; true when left out.
+    pub(crate) parallel_tool_calls: Option<bool>,
+    /// How much the model thinks first.
+    pub(crate) reasoning: Option<ReasoningOptions>,
     /// Not supported; `previous_response_id` does the same.
     #[schema(value_type = Option<Object>)]
     pub(crate) conversation: Option<IgnoredAny>,
     /// Not supported.
     #[schema(value_type = Option<Object>)]
     pub(crate) prompt: Option<IgnoredAny>,
-}
-
-/// What the text of an answer must be.
-#[derive(Deserialize, utoipa::ToSchema)]
-pub(crate) struct TextOptions {
-    /// Its format.
-    format: Option<TextFormatAsked>,
-}
-
-/// The format of a text.
-#[derive(Deserialize, utoipa::ToSchema)]
-struct TextFormatAsked {
-    /// `text`.
-    #[serde(rename = "type")]
-    kind: String,
 }
 
 /// A request that was checked.
@@ -89,6 +81,7 @@ pub(crate) struct Asked {
     pub(crate) previous: Option<TurnId>,
     /// Without a seed: the session draws it.
     pub(crate) sampling: Sampling,
+    pub(crate) form: AnswerForm,
     pub(crate) stream: bool,
     pub(crate) store: bool,
     /// `None`: as the conversation has it.
@@ -124,7 +117,15 @@ impl ResponseRequest {
             ignore_eos: None,
         }
         .check(None, 0)?;
-        let input = check_input(self.input, items_max)?;
+        let form = FormAsked {
+            tools: self.tools,
+            tool_choice: self.tool_choice,
+            parallel_tool_calls: self.parallel_tool_calls,
+            text: self.text,
+            reasoning: self.reasoning,
+        };
+        let form = form.check()?;
+        let input = check_input(self.input, items_max, previous.is_none())?;
         let drops_oldest = context == Some(ContextPolicy::DropOldest);
         Ok(Asked {
             model: ModelId(self.model),
@@ -132,6 +133,7 @@ impl ResponseRequest {
             instructions: self.instructions.filter(|text| !text.is_empty()),
             previous,
             sampling,
+            form,
             stream: self.stream.unwrap_or(false),
             store,
             context,
@@ -140,10 +142,6 @@ impl ResponseRequest {
     }
 
     fn refuse_unsupported(&self) -> Result<(), ApiError> {
-        if self.tools.as_ref().is_some_and(|tools| !tools.is_empty()) {
-            let message = "tools are not supported yet; leave them out";
-            return Err(ApiError::unsupported("tools_not_supported", "tools", message));
-        }
         if self.conversation.is_some() {
             let message = "conversation is not supported; use previous_response_id";
             return Err(ApiError::unsupported("conversation_not_supported", "conversation", message));
@@ -151,12 +149,6 @@ impl ResponseRequest {
         if self.prompt.is_some() {
             let message = "prompt templates are not supported; write the prompt into instructions and input";
             return Err(ApiError::unsupported("prompt_not_supported", "prompt", message));
-        }
-        let format = self.text.as_ref().and_then(|text| text.format.as_ref());
-        if let Some(format) = format.filter(|format| format.kind != "text") {
-            let kind: String = format.kind.chars().take(40).collect();
-            let message = format!("text.format is `{kind}`; `text` is supported");
-            return Err(ApiError::unsupported("response_format_not_supported", "text.format", message));
         }
         let asks_logprobs = |name: &String| name == "message.output_text.logprobs";
         if self.top_logprobs.is_some_and(|top| top != 0)
@@ -246,6 +238,7 @@ mod tests {
         assert_eq!(asked.previous, Some(TurnId(255)));
         assert_eq!(asked.context, Some(ContextPolicy::DropOldest));
         assert_eq!(asked.sampling.max_tokens, Some(5));
+        assert_eq!(asked.form.effort, Some(pomona_protocol::Effort::Low));
         assert_eq!(asked.echo.metadata["a"], "b");
     }
 
@@ -253,14 +246,14 @@ mod tests {
     fn what_is_not_done_is_refused_by_name() {
         let long = "x".repeat(513);
         for (more, code, param) in [
-            (json!({"tools": [{"type": "function"}]}), "tools_not_supported", "tools"),
+            (json!({"tools": [{"type": "web_search"}]}), "tool_type_not_supported", "tools[0].type"),
+            (json!({"tools": [{"type": "function"}]}), "invalid_request", "tools[0].name"),
+            (json!({"tool_choice": "required"}), "invalid_request", "tool_choice"),
+            (json!({"reasoning": {"effort": "huge"}}), "invalid_request", "reasoning.effort"),
             (json!({"conversation": "conv_1"}), "conversation_not_supported", "conversation"),
             (json!({"prompt": {"id": "p"}}), "prompt_not_supported", "prompt"),
-            (
-                json!({"text": {"format": {"type": "json_schema"}}}),
-                "response_format_not_supported",
-                "text.format",
-            ),
+            (json!({"text": {"format": {"type": "xml"}}}), "response_format_not_supported", "text.format"),
+            (json!({"text": {"format": {"type": "json_schema"}}}), "invalid_request", "text.format.schema"),
             (json!({"top_logprobs": 2}), "logprobs_not_supported", "top_logprobs"),
             (json!({"include": ["message.output_text.logprobs"]}), "logprobs_not_supported", "top_logprobs"),
             (json!({"background": true, "store": false}), "invalid_request", "background"),

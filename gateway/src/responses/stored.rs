@@ -9,13 +9,15 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use hyper::StatusCode;
 use pomona_actors::Sessions;
-use pomona_protocol::{Cause, Principal, Sampling, SessionCommand, SessionId, SessionView, TurnId, TurnView};
+use pomona_protocol::{
+    AnswerForm, Cause, Principal, Sampling, SessionCommand, SessionId, SessionView, TurnId, TurnView,
+};
 use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::errors::ApiError;
 use crate::openai::answer::json_response;
-use crate::responses::input::{ListedItem, listed};
+use crate::responses::listed::{ListedItem, listed};
 use crate::responses::object::{Answer, Echo, Head, response_id, turn_of};
 use crate::responses::request::not_found;
 use crate::responses::sequence::{Sequence, last_number};
@@ -61,7 +63,7 @@ impl Found {
         let place = view.turns.iter().position(|view| view.turn == turn).ok_or_else(|| not_found(&id))?;
         let turn = view.turns[place].clone();
         // What the others said is not needed again.
-        view.turns.iter_mut().for_each(|turn| turn.answer = String::new());
+        view.turns.iter_mut().for_each(|turn| (turn.answer, turn.marks) = Default::default());
         Ok(Self { sessions, by, view, turn })
     }
 
@@ -94,6 +96,7 @@ async fn answer_of(sessions: &Sessions, session: SessionId, by: Principal, turn:
         model: turn.model.0.clone(),
         instructions: None,
         sampling: Sampling::default(),
+        form: AnswerForm::default(),
         previous: turn.parent,
         echo: Echo::default(),
     });
@@ -219,11 +222,11 @@ pub(crate) async fn remove(
 
 /// A page of what a response was asked.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct ItemPage<'a> {
+pub(crate) struct ItemPage {
     /// `list`.
     object: &'static str,
     /// The items.
-    data: Vec<ListedItem<'a>>,
+    data: Vec<ListedItem>,
     first_id: Option<String>,
     last_id: Option<String>,
     /// Whether there are more behind `last_id`.
@@ -263,7 +266,7 @@ pub(crate) async fn input_items(
         }
     };
     let found = Found::by_id(&shared, by, id).await?;
-    let mut items: Vec<_> = listed(found.turn.turn, &found.turn.input).collect();
+    let mut items = listed(found.turn.turn, &found.turn.input);
     if !is_ascending {
         items.reverse();
     }
@@ -275,7 +278,7 @@ pub(crate) async fn input_items(
     }
     let has_more = items.len() > limit;
     items.truncate(limit);
-    let id_of = |item: Option<&ListedItem<'_>>| item.map(|item| item.id.clone());
+    let id_of = |item: Option<&ListedItem>| item.map(|item| item.id.clone());
     let (first_id, last_id) = (id_of(items.first()), id_of(items.last()));
     Ok(json_response(&ItemPage { object: "list", data: items, first_id, last_id, has_more }))
 }

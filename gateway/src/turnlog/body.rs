@@ -168,13 +168,3 @@ pub(crate) fn put_json<T: serde::Serialize + ?Sized>(out: &mut BytesMut, value: 
         tracing::error!(%error, "an event does not serialise");
     }
 }
-
-/// The text that each token of a log entry made certain, with its index in the answer.
-pub(crate) fn texts<'a>(first: u32, text: &'a str, ends: &'a [u32]) -> impl Iterator<Item = (u32, &'a str)> {
-    let mut from = 0;
-    ends.iter().zip(first..).map(move |(&end, index)| {
-        let piece = text.get(from..end as usize).unwrap_or_default();
-        from = end as usize;
-        (index, piece)
-    })
-}

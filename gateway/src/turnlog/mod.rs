@@ -3,6 +3,7 @@
 //! A turn is asked in a session ([`lasting`]) or by itself ([`passing`]); either way it is followed as the events of a
 //! log ([`source`]), which a dialect writes into a body ([`body`]). Who leaves takes their turn along ([`leaving`]).
 
+pub(crate) mod blocks;
 pub(crate) mod body;
 pub(crate) mod lasting;
 pub(crate) mod leaving;

@@ -55,15 +55,15 @@ fn as_log(turn: TurnId, event: TurnEvent) -> Option<SessionEventBody> {
         TurnEvent::Started { prompt_tokens, cached_tokens } => {
             SessionEventBody::Started { turn, prompt_tokens, cached_tokens }
         }
-        TurnEvent::Tokens { first, ids, text, logprobs: _ } => {
+        TurnEvent::Tokens { first, ids, text, marks, logprobs: _ } => {
             let mut ends = vec![0; ids.len()];
             if let Some(last) = ends.last_mut() {
                 *last = text.len() as u32;
             }
-            SessionEventBody::Tokens { turn, first, ids, text, ends }
+            SessionEventBody::Tokens { turn, first, ids, text, marks, ends }
         }
-        TurnEvent::Finished { reason, text, usage } => {
-            SessionEventBody::Finished { turn, reason, text, usage }
+        TurnEvent::Finished { reason, text, marks, usage, stop, embedding: _ } => {
+            SessionEventBody::Finished { turn, reason, text, marks, usage, stop }
         }
         TurnEvent::Failed { cause } => SessionEventBody::Failed { turn, cause },
     })
@@ -80,7 +80,13 @@ mod tests {
 
     #[test]
     fn text_of_several_tokens_counts_for_the_last() {
-        let event = TurnEvent::Tokens { first: 4, ids: vec![1, 2], text: "é".to_owned(), logprobs: vec![] };
+        let event = TurnEvent::Tokens {
+            first: 4,
+            ids: vec![1, 2],
+            text: "é".to_owned(),
+            marks: Vec::new(),
+            logprobs: vec![],
+        };
         let Some(SessionEventBody::Tokens { first, ends, .. }) = as_log(TurnId(1), event) else {
             panic!("no tokens")
         };

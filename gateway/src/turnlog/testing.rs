@@ -1,8 +1,8 @@
 //! Turns as logs have them, for tests: events by hand, and every way to cut them.
 
 use pomona_protocol::{
-    Cause, FinishReason, ModelId, Principal, Sampling, SessionEvent, SessionEventBody, TurnId, TurnOrigin,
-    Usage,
+    AnswerForm, Cause, FinishReason, Mark, ModelId, Principal, Said, Sampling, SessionEvent,
+    SessionEventBody, TurnId, TurnOrigin, Usage,
 };
 
 /// The turn of every test.
@@ -22,6 +22,7 @@ pub(crate) fn log(texts: &[&str], end: SessionEventBody) -> Vec<SessionEvent> {
         system: Some("be brief".to_owned()),
         sampling: Sampling { max_tokens: Some(9), temperature: Some(0.7), ..Sampling::default() },
         note: Some(r#"{"background":true,"metadata":{"a":"b"}}"#.to_owned()),
+        form: AnswerForm::default(),
     };
     let started = SessionEventBody::Started { turn: TURN, prompt_tokens: 5, cached_tokens: 2 };
     let tokens = texts.iter().enumerate().map(|(index, text)| SessionEventBody::Tokens {
@@ -30,6 +31,7 @@ pub(crate) fn log(texts: &[&str], end: SessionEventBody) -> Vec<SessionEvent> {
         ids: vec![index as u32 + 100],
         text: (*text).to_owned(),
         ends: vec![text.len() as u32],
+        marks: Vec::new(),
     });
     let bodies = [accepted, started].into_iter().chain(tokens).chain([end]);
     let event =
@@ -37,10 +39,41 @@ pub(crate) fn log(texts: &[&str], end: SessionEventBody) -> Vec<SessionEvent> {
     (3..).zip(bodies).map(event).collect()
 }
 
+/// The log of an answer that thinks, speaks and calls two tools; the second call ends behind the last token.
+pub(crate) fn spoken() -> Vec<SessionEvent> {
+    let call = |index, name: Option<&str>| Said::Call { index, name: name.map(str::to_owned) };
+    let mark = |at, kind| Mark { at, kind };
+    let said = [
+        ("h", vec![mark(0, Said::Reasoning)]),
+        ("mLet", vec![mark(0, Said::Reasoning), mark(1, Said::Text)]),
+        ("", vec![]),
+        (" me", vec![mark(3, call(0, Some("f")))]),
+        ("{\"a\"", vec![mark(0, call(0, None))]),
+        (":1}", vec![mark(0, call(0, None)), mark(3, call(1, Some("g")))]),
+    ];
+    let mut events = log(&said.clone().map(|(text, _)| text), finished(FinishReason::ToolCalls, "{}"));
+    for (event, (_, told)) in events[2..].iter_mut().zip(said) {
+        if let SessionEventBody::Tokens { marks, .. } = &mut event.body {
+            *marks = told;
+        }
+    }
+    if let Some(SessionEventBody::Finished { marks, .. }) = events.last_mut().map(|event| &mut event.body) {
+        *marks = vec![mark(0, call(1, Some("g")))];
+    }
+    events
+}
+
 /// An end with an answer.
 pub(crate) fn finished(reason: FinishReason, tail: &str) -> SessionEventBody {
-    let usage = Usage { prompt_tokens: 5, cached_tokens: 2, completion_tokens: 4 };
-    SessionEventBody::Finished { turn: TURN, reason, text: tail.to_owned(), usage }
+    let usage = Usage { prompt_tokens: 5, cached_tokens: 2, completion_tokens: 4, ..Usage::default() };
+    SessionEventBody::Finished {
+        turn: TURN,
+        reason,
+        text: tail.to_owned(),
+        usage,
+        marks: Vec::new(),
+        stop: None,
+    }
 }
 
 /// An end without one.

@@ -6,10 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pomona_protocol::v3::{
     ChangeBody, Envelope, EnvelopeBody, ErrorBody, ForkBody, MessageBody, OriginBody, PresentBody, VERSION,
+    mark_bodies,
 };
 use pomona_protocol::{
-    Cause, FinishReason, Message, Part, SessionChange, SessionEvent, SessionEventBody, SessionId,
-    SessionLive, TurnId, TurnOrigin,
+    Cause, FinishReason, SessionChange, SessionEvent, SessionEventBody, SessionId, SessionLive, TurnId,
+    TurnOrigin,
 };
 
 use crate::v3::bodies::sampling_body;
@@ -100,7 +101,7 @@ fn logged_body(body: SessionEventBody) -> EnvelopeBody {
                 parent: parent.map(|parent| parent.to_string()),
                 by: by.to_string(),
                 origin: origin_body(origin),
-                input: input.into_iter().map(message_body).collect(),
+                input: input.into_iter().map(MessageBody::from).collect(),
                 model: model.0,
                 idempotency_key,
             }
@@ -112,19 +113,22 @@ fn logged_body(body: SessionEventBody) -> EnvelopeBody {
         SessionEventBody::Started { turn, prompt_tokens, cached_tokens } => {
             EnvelopeBody::TurnStarted { turn: turn.to_string(), prompt_tokens, cached_tokens }
         }
-        SessionEventBody::Tokens { turn, first, ids, text, .. } => EnvelopeBody::TurnTokens {
+        SessionEventBody::Tokens { turn, first, ids, text, marks, .. } => EnvelopeBody::TurnTokens {
             turn: turn.to_string(),
             index: first,
             count: u32::try_from(ids.len()).unwrap_or(u32::MAX),
             text,
+            marks: mark_bodies(&marks),
         },
         SessionEventBody::CancelAsked { turn, by } => {
             EnvelopeBody::TurnCancelAsked { turn: turn.to_string(), by: by.to_string() }
         }
-        SessionEventBody::Finished { turn, reason, text, usage } => EnvelopeBody::TurnFinished {
+        SessionEventBody::Finished { turn, reason, text, marks, usage, stop } => EnvelopeBody::TurnFinished {
             turn: turn.to_string(),
             reason: reason_text(reason).to_owned(),
             text,
+            marks: mark_bodies(&marks),
+            stop,
             usage,
         },
         SessionEventBody::Failed { turn, cause } => {
@@ -137,11 +141,12 @@ fn logged_body(body: SessionEventBody) -> EnvelopeBody {
     }
 }
 
-/// `stop`, `length` or `cancelled`.
+/// `stop`, `length`, `tool_calls` or `cancelled`.
 pub(crate) fn reason_text(reason: FinishReason) -> &'static str {
     match reason {
         FinishReason::Stop => "stop",
         FinishReason::Length => "length",
+        FinishReason::ToolCalls => "tool_calls",
         FinishReason::Cancelled => "cancelled",
     }
 }
@@ -149,12 +154,6 @@ pub(crate) fn reason_text(reason: FinishReason) -> &'static str {
 /// A failure, as clients read it.
 pub(crate) fn error_body(cause: &Cause) -> ErrorBody {
     ErrorBody { code: cause.code().to_owned(), message: cause.to_string() }
-}
-
-/// A message with its parts behind each other.
-pub(crate) fn message_body(message: Message) -> MessageBody {
-    let content = message.parts.into_iter().map(|Part::Text(text)| text).reduce(|all, part| all + &part);
-    MessageBody { role: message.role, content: content.unwrap_or_default() }
 }
 
 /// Where a turn comes from.

@@ -10,7 +10,10 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use hyper::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use pomona_config::{ApiConfig, SessionConfig};
-use pomona_protocol::v3::{ExportBody, ExportTurn, InputBody, NewSessionBody};
+use pomona_protocol::said::check_marks;
+use pomona_protocol::v3::{
+    ExportBody, ExportTurn, InputBody, MessageBody, NewSessionBody, mark_bodies, marks_of,
+};
 use pomona_protocol::{ImportedTurn, NewSession, Principal, SessionCommand, SessionView, TurnView};
 
 use crate::body::read_json;
@@ -19,7 +22,6 @@ use crate::openai::answer::json_response;
 use crate::state::Shared;
 use crate::v3::asking::{self, Address};
 use crate::v3::bodies::{checked_model, messages, new_session};
-use crate::v3::envelope::message_body;
 use crate::v3::extract::{Query, SessionPath, idempotency_key};
 use crate::v3::markdown::markdown;
 use crate::v3::sessions::make;
@@ -114,8 +116,9 @@ pub(crate) fn branch(view: &SessionView) -> Vec<&TurnView> {
 
 fn export_body(view: SessionView) -> ExportBody {
     let turns = branch(&view).into_iter().map(|turn| ExportTurn {
-        input: turn.input.iter().cloned().map(message_body).collect(),
+        input: turn.input.iter().cloned().map(MessageBody::from).collect(),
         answer: turn.answer.clone(),
+        marks: mark_bodies(&turn.marks),
         model: turn.model.0.clone(),
         usage: turn.usage,
     });
@@ -156,9 +159,13 @@ fn imported(body: ExportBody, api: &ApiConfig, limits: &SessionConfig) -> Result
 }
 
 fn imported_turn(turn: ExportTurn, messages_max: u32) -> Result<ImportedTurn, ApiError> {
+    let marks = marks_of(&turn.marks);
+    check_marks(&turn.answer, &marks)
+        .map_err(|wrong| ApiError::invalid("marks", format!("marks do not fit the answer: {wrong}")))?;
     Ok(ImportedTurn {
         input: messages(InputBody::Messages(turn.input), messages_max)?,
         answer: turn.answer,
+        marks,
         model: checked_model(Some(turn.model), &[])?,
         usage: turn.usage,
     })

@@ -4,7 +4,8 @@
 //! "id": …}` or `{"type": "ping"}`. `id` is the client's own name for the turn. To each `start` comes exactly
 //! one `finished` or `failed`.
 
-use pomona_protocol::{TokenLogprob, Usage};
+use pomona_protocol::v3::{MarkBody, mark_bodies};
+use pomona_protocol::{Mark, TokenLogprob};
 use serde::{Deserialize, Serialize};
 
 use crate::errors::ApiError;
@@ -37,11 +38,24 @@ pub(super) enum Said<'a> {
         index: u32,
         count: usize,
         text: &'a str,
+        /// What of the text is not plain: thoughts, and arguments of tool calls.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        marks: Vec<MarkBody>,
         #[serde(skip_serializing_if = "Option::is_none")]
         logprobs: Option<ChatLogprobs<'a>>,
     },
     /// The answer is complete; `text` is what was still held back.
-    Finished { id: &'a str, reason: &'static str, text: &'a str, usage: UsageBody },
+    Finished {
+        id: &'a str,
+        reason: &'static str,
+        text: &'a str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        marks: Vec<MarkBody>,
+        /// The stop string that was met.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stop: Option<&'a str>,
+        usage: UsageBody,
+    },
     /// The turn cannot be completed, or was not accepted.
     Failed { id: &'a str, error: ErrorSaid<'a> },
     /// A message could not be understood; nothing else changed.
@@ -73,13 +87,9 @@ pub(super) fn token<'a>(
     index: u32,
     count: usize,
     text: &'a str,
+    marks: &[Mark],
     logprobs: &'a [TokenLogprob],
 ) -> Said<'a> {
     let logprobs = (!logprobs.is_empty()).then_some(ChatLogprobs(logprobs));
-    Said::Token { id, index, count, text, logprobs }
-}
-
-/// The end of an answer.
-pub(super) fn finished<'a>(id: &'a str, reason: &'static str, text: &'a str, usage: Usage) -> Said<'a> {
-    Said::Finished { id, reason, text, usage: usage.into() }
+    Said::Token { id, index, count, text, marks: mark_bodies(marks), logprobs }
 }

@@ -7,10 +7,11 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::{FutureExt, SinkExt};
 use hyper::StatusCode;
+use pomona_protocol::v3::mark_bodies;
 use pomona_protocol::{Cause, TurnEvent};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::messages::{Envelope, ErrorSaid, Said, finished, token};
+use super::messages::{Envelope, ErrorSaid, Said, token};
 use super::turns::Turns;
 use crate::body::parse;
 use crate::errors::ApiError;
@@ -186,7 +187,7 @@ impl Session {
         let input = plan.inputs.pop().filter(|_| plan.answers == 1);
         let input =
             input.ok_or_else(|| ApiError::invalid("n", "n must be 1 here; start more turns instead"))?;
-        let request = turn_request(plan.model, input, plan.sampling)?;
+        let request = turn_request(plan.model, input, plan.sampling, plan.form)?;
         Ok(start(&self.connection.client, request, self.permit.key).await?)
     }
 
@@ -216,11 +217,16 @@ impl Session {
                 let turn = turn.turn.as_str();
                 encode(&mut self.buffer, &Said::Started { id, turn, prompt_tokens, cached_tokens })
             }
-            TurnEvent::Tokens { first, ids, text, logprobs } => {
-                encode(&mut self.buffer, &token(id, first, ids.len(), &text, &logprobs))
+            TurnEvent::Tokens { first, ids, text, marks, logprobs } => {
+                encode(&mut self.buffer, &token(id, first, ids.len(), &text, &marks, &logprobs))
             }
-            TurnEvent::Finished { reason, text, usage } => {
-                encode(&mut self.buffer, &finished(id, finish_word(reason), &text, usage))
+            TurnEvent::Finished { reason, text, marks, usage, stop, embedding: _ } => {
+                let reason = finish_word(reason);
+                let (text, marks, stop) = (text.as_str(), mark_bodies(&marks), stop.as_deref());
+                encode(
+                    &mut self.buffer,
+                    &Said::Finished { id, reason, text, marks, stop, usage: usage.into() },
+                )
             }
             TurnEvent::Failed { cause } => {
                 let error = ApiError::from(cause);

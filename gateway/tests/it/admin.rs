@@ -30,6 +30,8 @@ async fn a_wrong_body_is_refused_by_name() {
         ("/admin/models/tiny/load", json!({"node": ""}), "node is empty"),
         ("/admin/models/tiny/load", json!({"nodes": "x"}), "unknown field `nodes`"),
         ("/admin/models/tiny/unload", json!([1]), "expected a string"),
+        ("/admin/models/tiny/pin", json!({"node": "a\u{7}"}), "control character"),
+        ("/admin/models/tiny/unpin", json!({"on": true}), "unknown field `on`"),
     ] {
         let (status, message) = said(server.post(path, &body).await).await;
         assert_eq!(status, 400, "{path} {body}: {message}");

@@ -44,7 +44,11 @@ fn typed(body: impl Into<Vec<u8>>, param: &str, says: &'static [&'static str]) -
 
 fn refusals() -> Vec<Refusal> {
     let long = "word ".repeat(6000);
-    let image = json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]);
+    let image =
+        |url: &str| json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]);
+    let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
+    let schema = |schema: Value| json!({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}});
+    let deep = || (0..70).fold(json!({}), |inner, _| json!({"items": inner}));
     let nested = |before: &str| [before.as_bytes(), &b"[".repeat(1 << 20)].concat();
     let broken_text = [&b"{\"model\":\""[..], &[0xff, 0xfe], b"\"}"].concat();
     vec![
@@ -62,11 +66,25 @@ fn refusals() -> Vec<Refusal> {
         ),
         invalid(json!({"messages": [{"role": "user"}]}), "messages[0].content", &["missing"]),
         chat_with(
-            json!({"messages": image}),
+            json!({"messages": image("data:,")}),
             400,
-            "image_not_supported",
-            "messages[0].content[0]",
-            &["text only"],
+            "invalid_image",
+            "messages[0].content[0].image_url",
+            &["no base64 data"],
+        ),
+        chat_with(
+            json!({"messages": image("https://example.com/a.png")}),
+            400,
+            "image_not_fetched",
+            "messages[0].content[0].image_url",
+            &["not fetched", "data:image/png"],
+        ),
+        chat_with(
+            json!({"messages": image("data:text/html;base64,AAAA")}),
+            400,
+            "image_type_not_supported",
+            "messages[0].content[0].image_url",
+            &["text/html", "image/webp"],
         ),
         chat_with(
             json!({"messages": [{"role": "user", "content": long}]}),
@@ -96,16 +114,44 @@ fn refusals() -> Vec<Refusal> {
         invalid(json!({"stop": "x".repeat(300)}), "stop", &["300 bytes", "256"]),
         invalid(json!({"top_logprobs": 3}), "top_logprobs", &["without"]),
         invalid(json!({"logprobs": true, "top_logprobs": 21}), "top_logprobs", &["0 to 20"]),
-        chat_with(json!({"tools": [{"type": "function"}]}), 400, "tools_not_supported", "tools", &[]),
         chat_with(
-            json!({"response_format": {"type": "json_object"}}),
+            json!({"tools": [{"type": "web_search"}]}),
+            400,
+            "tool_type_not_supported",
+            "tools[0].type",
+            &["web_search", "`function`"],
+        ),
+        invalid(json!({"tools": vec![tool("f"); 129]}), "tools", &["129", "at most 128"]),
+        invalid(json!({"tools": vec![tool("f"); 2]}), "tools", &["two tools", "`f`"]),
+        invalid(json!({"tools": [tool("a b")]}), "tools[0].function.name", &["`a b`", "letters"]),
+        invalid(json!({"tools": [{"type": "function"}]}), "tools[0].function", &["missing"]),
+        invalid(json!({"tools": [tool("f")], "tool_choice": "any"}), "tool_choice", &["`any`", "required"]),
+        invalid(json!({"tool_choice": "required"}), "tool_choice", &["no tools"]),
+        chat_with(
+            json!({"functions": [{"name": "f"}]}),
+            400,
+            "functions_not_supported",
+            "functions",
+            &["tools"],
+        ),
+        chat_with(
+            json!({"response_format": {"type": "xml"}}),
             400,
             "response_format_not_supported",
             "response_format",
-            &["json_object", "`text` is supported"],
+            &["xml", "json_schema"],
+        ),
+        invalid(schema(deep()), "response_format.json_schema.schema", &["deeper than 64"]),
+        invalid(schema(json!({"x": "y".repeat(300_000)})), "response_format.json_schema.schema", &["262144"]),
+        invalid(json!({"guided_regex": "a", "guided_grammar": "b"}), "guided_grammar", &["one format"]),
+        invalid(json!({"reasoning_effort": "huge"}), "reasoning_effort", &["huge", "high"]),
+        invalid(
+            json!({"messages": [{"role": "tool", "tool_call_id": "c", "content": "21"}]}),
+            "messages[0]",
+            &["`c`", "nobody made"],
         ),
         raw(nested(""), "invalid_request", &["line 1"]),
-        typed(nested("{\"messages\": "), "messages[0][0]", &["line 1"]),
+        typed(nested("{\"messages\": "), "messages[0]", &["line 1"]),
         raw(nested("{\"messages\": [{\"content\": "), "invalid_json", &["recursion limit", "line 1"]),
         raw(nested("{\"unknown\": "), "invalid_json", &["line 1"]),
         raw(broken_text, "invalid_json", &["line 1 column"]),

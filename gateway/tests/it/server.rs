@@ -57,6 +57,7 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new("0.0.0"));
         let system = System::start(Parts {
+            accelerator: None,
             cluster: "orchard".to_owned(),
             node: NodeId::from("here"),
             name: "here".to_owned(),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::turnlog::testing::{every_cut, failed, finished, log};
+use crate::turnlog::testing::{every_cut, failed, finished, log, spoken};
 
 const SESSION: SessionId = SessionId(9);
 
@@ -34,6 +34,7 @@ fn logs() -> Vec<Vec<SessionEvent>> {
         log(&texts, failed()),
         log(&texts, cancelled),
         log(&[], finished(FinishReason::Stop, "all of it")),
+        spoken(),
     ]
 }
 
@@ -129,6 +130,7 @@ fn every_end_has_its_word() {
         ("response.failed", "failed"),
         ("response.incomplete", "cancelled"),
         ("response.completed", "completed"),
+        ("response.completed", "completed"),
     ];
     assert!(ends.iter().map(|(name, status)| (name.as_str(), status.as_str())).eq(expected), "{ends:?}");
 }
@@ -136,7 +138,7 @@ fn every_end_has_its_word() {
 #[test]
 fn a_cut_stream_says_the_number_to_go_on_from() {
     let log = logs().remove(0);
-    for (events, number) in [(1, 1), (2, 3), (3, 4), (5, 6), (log.len(), 12)] {
+    for (events, number) in [(1, 1), (2, 1), (3, 4), (5, 6), (log.len(), 12)] {
         let mut sequence = Sequence::new(Some(SESSION), None);
         let mut out = BytesMut::new();
         log[..events].iter().for_each(|event| sequence.write(event, &mut out));
@@ -146,4 +148,27 @@ fn a_cut_stream_says_the_number_to_go_on_from() {
         assert_eq!((&error["type"], &error["code"]), (&json!("error"), &json!("session_moved")));
         assert_eq!(error["sequence_number"], number);
     }
+}
+
+#[test]
+fn thoughts_and_calls_are_items_of_their_own() {
+    let events = read(&said(&spoken(), None));
+    let added: Vec<_> = events
+        .iter()
+        .filter(|event| event["type"] == "response.output_item.added")
+        .map(|event| (event["output_index"].as_u64().unwrap(), event["item"]["type"].as_str().unwrap()))
+        .collect();
+    assert_eq!(added, [(0, "reasoning"), (1, "message"), (2, "function_call"), (3, "function_call")]);
+    let deltas = |kind: &str| -> String {
+        let of = events.iter().filter(|event| event["type"] == format!("response.{kind}.delta"));
+        of.map(|event| event["delta"].as_str().unwrap()).collect()
+    };
+    assert_eq!(deltas("reasoning_text"), "hm");
+    assert_eq!(deltas("output_text"), "Let me");
+    assert_eq!(deltas("function_call_arguments"), "{\"a\":1}{}");
+    let output = &events.last().unwrap()["response"]["output"];
+    assert_eq!(output[0]["content"], json!([{"type": "reasoning_text", "text": "hm"}]));
+    assert_eq!((&output[2]["name"], &output[2]["arguments"]), (&json!("f"), &json!("{\"a\":1}")));
+    assert_eq!(output[3]["call_id"], "call_000000000000000000000000000000ff_1");
+    assert_eq!(events.last().unwrap()["response"]["status"], "completed");
 }

@@ -3,16 +3,26 @@
 use std::collections::BTreeMap;
 
 use pomona_protocol::limits::{
-    SESSION_SHARES_MAX, SESSION_TAG_BYTES_MAX, SESSION_TAGS_MAX, SESSION_TITLE_CHARS_MAX,
+    SEED_MAX, SESSION_SHARES_MAX, SESSION_TAG_BYTES_MAX, SESSION_TAGS_MAX, SESSION_TITLE_CHARS_MAX,
 };
-use pomona_protocol::v3::{AskBody, ChangeBody, InputBody, MessageBody, NewSessionBody, SamplingBody};
+use pomona_protocol::v3::{
+    AskBody, ChangeBody, ChoiceBody, FormatBody, InputBody, MessageBody, NewSessionBody, SamplingBody,
+    ToolBody,
+};
 use pomona_protocol::{
-    Cause, Message, ModelCard, ModelId, NewSession, Permission, Principal, Role, Sampling, SessionChange,
-    SessionCommand, SessionId, SessionSettings, TurnAsk, TurnId,
+    AnswerForm, Cause, Message, ModelCard, ModelId, NewSession, OutputFormat, Part, Permission, Principal,
+    Role, Sampling, SessionChange, SessionCommand, SessionId, SessionSettings, Tool, ToolChoice, TurnAsk,
+    TurnId,
 };
 use sha2::{Digest, Sha256};
 
 use crate::errors::ApiError;
+use crate::form::calls::check_answers;
+use crate::form::format::{grammar_format, json_schema_format, regex_format};
+use crate::form::picture::{check_pictures, from_base64};
+use crate::form::tools::{
+    Function, check_choice, check_count, check_name, check_tool, check_tools, choice_word,
+};
 use crate::openai::sampling::{Choosing, Stop};
 use crate::v3::extract::{one_idempotency_key, parse_id};
 
@@ -25,7 +35,7 @@ pub(crate) fn new_session(body: NewSessionBody, served: &[ModelCard]) -> Result<
         model: checked_model(body.model, served)?,
         system: body.system,
         sampling: body.sampling.map(sampling).transpose()?.unwrap_or_default(),
-        seed: body.seed,
+        seed: body.seed.map(checked_seed).transpose()?,
         context: body.context.unwrap_or_default(),
     };
     let title = checked_title(body.title.unwrap_or_default())?;
@@ -55,7 +65,7 @@ pub(crate) fn change(body: ChangeBody) -> Result<(SessionChange, Option<u64>), A
         model: body.model.map(|model| checked_model(Some(model), &[])).transpose()?,
         system: body.system,
         sampling: body.sampling.map(sampling).transpose()?,
-        seed: body.seed,
+        seed: body.seed.map(|seed| seed.map(checked_seed).transpose()).transpose()?,
         context: body.context,
         shared: body.shared.map(checked_shared).transpose()?,
     };
@@ -76,6 +86,7 @@ pub(crate) struct Asked {
 impl Asked {
     /// Checks a body. `header` is the `Idempotency-Key` of the request; `messages_max` is `api.messages_max`.
     pub(crate) fn read(body: AskBody, header: Option<String>, messages_max: u32) -> Result<Self, ApiError> {
+        let form = answer_form(&body)?;
         let turn = body.turn.map(|turn| parse_id("turn", &turn)).transpose()?;
         let ask = TurnAsk {
             input: body.input.map(|input| messages(input, messages_max)).transpose()?.unwrap_or_default(),
@@ -84,7 +95,8 @@ impl Asked {
             model: body.model.map(|model| checked_model(Some(model), &[])).transpose()?,
             system: body.system,
             sampling: body.sampling.map(sampling).transpose()?,
-            seed: body.seed,
+            seed: body.seed.map(checked_seed).transpose()?,
+            form,
             note: None,
         };
         Ok(Self { turn, ask, expected_seq: body.expected_seq })
@@ -141,7 +153,7 @@ pub(crate) fn messages(input: InputBody, limit: u32) -> Result<Vec<Message>, Api
         InputBody::Text(text) if text.is_empty() => 0,
         InputBody::Text(text) => return Ok(vec![Message::text(Role::User, text)]),
         InputBody::Messages(messages) if messages.len() <= limit as usize && !messages.is_empty() => {
-            return Ok(messages.into_iter().map(message).collect());
+            return checked_messages(messages);
         }
         InputBody::Messages(messages) => messages.len(),
     };
@@ -152,8 +164,68 @@ pub(crate) fn messages(input: InputBody, limit: u32) -> Result<Vec<Message>, Api
     Err(ApiError::invalid("input", message))
 }
 
-fn message(body: MessageBody) -> Message {
-    Message::text(body.role, body.content)
+/// Messages with their parts. What answers a call may have it in a turn before.
+fn checked_messages(messages: Vec<MessageBody>) -> Result<Vec<Message>, ApiError> {
+    let checked = messages.into_iter().enumerate().map(|(at, body)| {
+        let mut message = Message::from(body);
+        for (place, part) in message.parts.iter_mut().enumerate() {
+            check_part(&format!("input[{at}].content[{place}]"), message.role, part)?;
+        }
+        Ok(message)
+    });
+    let checked: Vec<Message> = checked.collect::<Result<_, ApiError>>()?;
+    check_answers("input", &checked, false)?;
+    check_pictures("input", &checked)?;
+    Ok(checked)
+}
+
+fn check_part(param: &str, role: Role, part: &mut Part) -> Result<(), ApiError> {
+    match part {
+        Part::Image(image) => {
+            *image = from_base64(param, &image.media_type, std::mem::take(&mut image.base64))?;
+        }
+        Part::Call(call) => check_name(&format!("{param}.name"), &call.name)?,
+        Part::Text(_) | Part::Reasoning(_) | Part::Answers(_) => {}
+    }
+    let belongs = match part {
+        Part::Text(_) | Part::Image(_) => true,
+        Part::Reasoning(_) | Part::Call(_) => role == Role::Assistant,
+        Part::Answers(_) => role == Role::Tool,
+    };
+    if !belongs {
+        let message = format!("{param} is no part of a message of the role `{}`", role.as_str());
+        return Err(ApiError::invalid(param, message));
+    }
+    Ok(())
+}
+
+/// What form the answer must have.
+fn answer_form(body: &AskBody) -> Result<AnswerForm, ApiError> {
+    check_count("tools", body.tools.len())?;
+    let tools = body.tools.iter().cloned().enumerate().map(|(at, tool)| {
+        let ToolBody { name, description, parameters, strict } = tool;
+        let function = Function { name, description, parameters, strict: Some(strict) };
+        check_tool(&format!("tools[{at}]"), function)
+    });
+    let tools: Vec<Tool> = tools.collect::<Result<_, _>>()?;
+    check_tools("tools", &tools)?;
+    let tool_choice = match &body.tool_choice {
+        None => ToolChoice::Auto,
+        Some(ChoiceBody::Word(word)) => choice_word(word)?,
+        Some(ChoiceBody::Named { name }) => ToolChoice::Named(name.clone()),
+    };
+    check_choice(&tool_choice, &tools)?;
+    let at = |field: &str| format!("response_format.{field}");
+    let format = match body.response_format.clone() {
+        None | Some(FormatBody::Text {}) => OutputFormat::Text,
+        Some(FormatBody::JsonObject {}) => OutputFormat::Json,
+        Some(FormatBody::JsonSchema { schema }) => json_schema_format(&at("schema"), &schema)?,
+        Some(FormatBody::Regex { regex }) => regex_format(&at("regex"), regex)?,
+        Some(FormatBody::Grammar { grammar }) => grammar_format(&at("grammar"), grammar)?,
+    };
+    let parallel_calls = body.parallel_tool_calls.unwrap_or(true);
+    let (thinking, effort) = (body.thinking, body.effort);
+    Ok(AnswerForm { format, tools, tool_choice, parallel_calls, thinking, effort })
 }
 
 /// How tokens are chosen, by the ranges of the OpenAI routes.
@@ -173,6 +245,14 @@ fn sampling(body: SamplingBody) -> Result<Sampling, ApiError> {
         ignore_eos: None,
     };
     choosing.check(None, 0).map_err(|error| error.within("sampling"))
+}
+
+/// The seed of turns, by the range of the OpenAI routes without what is below zero.
+fn checked_seed(seed: u64) -> Result<u64, ApiError> {
+    if seed > SEED_MAX {
+        return Err(ApiError::invalid("seed", format!("seed is {seed}; the range is 0 to {SEED_MAX}")));
+    }
+    Ok(seed)
 }
 
 /// The number that the client wrote, so that an error shows 2.1 and not 2.0999999046325684.

@@ -1,9 +1,11 @@
 //! What clients are shown of sessions and turns.
 
-use pomona_protocol::v3::{PageBody, SamplingBody, SessionBody, SessionTurn, SummaryBody};
+use pomona_protocol::v3::{
+    MessageBody, PageBody, SamplingBody, SessionBody, SessionTurn, SummaryBody, mark_bodies,
+};
 use pomona_protocol::{Sampling, SessionPage, SessionSummary, SessionView, TurnId, TurnState, TurnView};
 
-use crate::v3::envelope::{error_body, fork_body, message_body, origin_body, reason_text};
+use crate::v3::envelope::{error_body, fork_body, origin_body, reason_text};
 
 /// A session with its turns.
 pub(crate) fn session_body(view: SessionView) -> SessionBody {
@@ -47,8 +49,9 @@ fn turn_body(turn: TurnView) -> SessionTurn {
         error,
         cancelled_by: turn.cancelled_by.map(|by| by.to_string()),
         model: turn.model.0,
-        input: turn.input.into_iter().map(message_body).collect(),
+        input: turn.input.into_iter().map(MessageBody::from).collect(),
         answer: turn.answer,
+        marks: mark_bodies(&turn.marks),
         usage: turn.usage,
         accepted_seq: turn.accepted_seq,
         accepted_at: turn.accepted_ms,
@@ -114,6 +117,7 @@ mod tests {
             model: ModelId::from("m"),
             input: vec![Message::text(Role::User, "q")],
             answer: "a".to_owned(),
+            marks: Vec::new(),
             tokens: 1,
             usage: Usage::default(),
             cancelled_by: Some(Principal(3)),

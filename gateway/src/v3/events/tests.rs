@@ -24,7 +24,14 @@ fn body(news: impl IntoIterator<Item = SessionNews>) -> EventBody<Script> {
 
 fn token(seq: u64, text: String) -> SessionNews {
     let ends = vec![text.len() as u32];
-    let body = SessionEventBody::Tokens { turn: TurnId(1), first: seq as u32 - 1, ids: vec![5], text, ends };
+    let body = SessionEventBody::Tokens {
+        turn: TurnId(1),
+        first: seq as u32 - 1,
+        ids: vec![5],
+        text,
+        ends,
+        marks: Vec::new(),
+    };
     SessionNews::Event(SessionEvent { first_seq: seq, seq, at_ms: 5, body })
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use pomona_protocol::{FinishReason, Principal, SessionLive, TurnId, Usage};
+use pomona_protocol::said::pieces;
+use pomona_protocol::v3::marks_of;
+use pomona_protocol::{FinishReason, Mark, Principal, Said, SessionLive, TurnId, Usage};
 use proptest::prelude::*;
 
 use super::*;
@@ -45,7 +47,7 @@ fn tokens(first_seq: u64, first: u32, pieces: &[&str]) -> SessionNews {
     }
     let ids = (first..first + pieces.len() as u32).collect();
     let seq = first_seq + pieces.len() as u64 - 1;
-    let body = SessionEventBody::Tokens { turn: TurnId(1), first, ids, text, ends };
+    let body = SessionEventBody::Tokens { turn: TurnId(1), first, ids, text, ends, marks: Vec::new() };
     SessionNews::Event(SessionEvent { first_seq, seq, at_ms: 5, body })
 }
 
@@ -55,7 +57,17 @@ fn single(seq: u64, body: SessionEventBody) -> SessionNews {
 
 fn finished(seq: u64) -> SessionNews {
     let (turn, usage) = (TurnId(1), Usage::default());
-    single(seq, SessionEventBody::Finished { turn, reason: FinishReason::Stop, text: String::new(), usage })
+    single(
+        seq,
+        SessionEventBody::Finished {
+            turn,
+            reason: FinishReason::Stop,
+            text: String::new(),
+            usage,
+            marks: Vec::new(),
+            stop: None,
+        },
+    )
 }
 
 fn typing() -> SessionNews {
@@ -97,6 +109,43 @@ async fn first_tokens_go_out_at_once_and_the_rest_is_gathered() {
             ("cut", None, None, text("slow at 5")),
         ]
     );
+}
+
+/// Tokens that are all of one kind.
+fn marked(first_seq: u64, first: u32, pieces: &[&str], kind: Said) -> SessionNews {
+    let mut news = tokens(first_seq, first, pieces);
+    if let SessionNews::Event(SessionEvent { body: SessionEventBody::Tokens { marks, .. }, .. }) = &mut news {
+        marks.push(Mark { at: 0, kind });
+    }
+    news
+}
+
+#[tokio::test]
+async fn marks_follow_their_text_when_tokens_are_gathered() {
+    let call = |name: Option<&str>| Said::Call { index: 0, name: name.map(str::to_owned) };
+    let script = Script::of([
+        marked(1, 0, &["h"], Said::Reasoning),
+        marked(2, 1, &["m"], Said::Reasoning),
+        tokens(3, 2, &["ü", "b"]),
+        marked(5, 4, &["{"], call(Some("f"))),
+        marked(6, 5, &["}"], call(None)),
+        cut("slow"),
+    ]);
+    let mut feed = feed(script, 0, LONG);
+    let mut said = Vec::new();
+    while let Some(envelope) = feed.next().await {
+        if let EnvelopeBody::TurnTokens { text, marks, .. } = envelope.body {
+            let marks = marks_of(&marks);
+            said.extend(
+                pieces(&text, &marks)
+                    .map(|(kind, piece)| (kind.clone(), piece.to_owned()))
+                    .collect::<Vec<_>>(),
+            );
+        }
+    }
+    let expected =
+        [(Said::Reasoning, "h"), (Said::Reasoning, "m"), (Said::Text, "üb"), (call(Some("f")), "{}")];
+    assert_eq!(said, expected.map(|(kind, piece)| (kind, piece.to_owned())));
 }
 
 #[tokio::test]

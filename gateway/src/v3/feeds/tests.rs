@@ -95,7 +95,7 @@ async fn tokens_are_gathered_here_too() {
     let tokens = |seq: u64, text: &str| {
         let (turn, first) = (TurnId(1), seq as u32 - 1);
         let (text, ends) = (text.to_owned(), vec![text.len() as u32]);
-        let body = SessionEventBody::Tokens { turn, first, ids: vec![7], text, ends };
+        let body = SessionEventBody::Tokens { turn, first, ids: vec![7], text, ends, marks: Vec::new() };
         SessionNews::Event(SessionEvent { first_seq: seq, seq, at_ms: 5, body })
     };
     let news = VecDeque::from([tokens(1, "a"), tokens(2, "b"), tokens(3, "c"), cut()]);

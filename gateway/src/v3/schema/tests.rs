@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pomona_protocol::v3::{Envelope, EnvelopeBody};
 use pomona_protocol::{
-    Cause, ContextPolicy, FinishReason, Message, ModelId, NodeId, Permission, Present, Principal, Role,
-    Sampling, SessionChange, SessionEvent, SessionEventBody, SessionId, SessionLive, SessionSettings, TurnId,
-    TurnOrigin, Usage,
+    AnswerForm, Cause, ContextPolicy, FinishReason, Image, Mark, Message, ModelId, NodeId, Part, Permission,
+    Present, Principal, Role, Said, Sampling, SessionChange, SessionEvent, SessionEventBody, SessionId,
+    SessionLive, SessionSettings, ToolCall, TurnId, TurnOrigin, Usage,
 };
 use serde_json::{Value, json};
 
@@ -20,6 +20,14 @@ pub(super) fn schema() -> Value {
 
 const BY: Principal = Principal(0xfeed);
 const TURN: TurnId = TurnId(5);
+
+fn image() -> Image {
+    Image { media_type: "image/png".into(), base64: "AAAA".into() }
+}
+
+fn call() -> ToolCall {
+    ToolCall { id: "c".into(), name: "f".into(), arguments: "{}".into() }
+}
 
 /// One of every kind of entry, with what is optional and without.
 fn entries() -> Vec<SessionEventBody> {
@@ -46,11 +54,17 @@ fn entries() -> Vec<SessionEventBody> {
         idempotency_key,
         digest: 3,
         origin,
-        input: vec![Message::text(Role::User, "a"), Message::text(Role::Tool, "b")],
+        input: vec![
+            Message::text(Role::User, "a"),
+            Message { role: Role::User, parts: vec![Part::Image(image())] },
+            Message { role: Role::Assistant, parts: vec![Part::Reasoning("hm".into()), Part::Call(call())] },
+            Message { role: Role::Tool, parts: vec![Part::Answers("c".into()), Part::Text("b".into())] },
+        ],
         model: ModelId::from("m"),
         system: None,
         sampling: sampling.clone(),
         note: None,
+        form: AnswerForm::default(),
     };
     let change = SessionChange {
         title: Some("t".into()),
@@ -67,6 +81,8 @@ fn entries() -> Vec<SessionEventBody> {
         reason,
         text: "end".into(),
         usage: Usage::default(),
+        marks: Vec::new(),
+        stop: None,
     };
     vec![
         created(None, None),
@@ -79,11 +95,27 @@ fn entries() -> Vec<SessionEventBody> {
         accepted(None, None, TurnOrigin::Imported),
         SessionEventBody::ContextDropped { turn: TURN, dropped: vec![TURN] },
         SessionEventBody::Started { turn: TURN, prompt_tokens: 4, cached_tokens: 0 },
-        SessionEventBody::Tokens { turn: TURN, first: 0, ids: vec![1], text: String::new(), ends: vec![0] },
+        SessionEventBody::Tokens {
+            turn: TURN,
+            first: 0,
+            ids: vec![1],
+            text: String::new(),
+            ends: vec![0],
+            marks: Vec::new(),
+        },
         SessionEventBody::CancelAsked { turn: TURN, by: BY },
         finished(FinishReason::Stop),
         finished(FinishReason::Length),
+        finished(FinishReason::ToolCalls),
         finished(FinishReason::Cancelled),
+        SessionEventBody::Finished {
+            turn: TURN,
+            reason: FinishReason::Stop,
+            text: "hm".into(),
+            usage: Usage::default(),
+            marks: vec![Mark { at: 0, kind: Said::Reasoning }, Mark { at: 2, kind: Said::Text }],
+            stop: Some("\n".into()),
+        },
         SessionEventBody::Failed { turn: TURN, cause: Cause::ShuttingDown },
         SessionEventBody::BranchChosen { by: BY, leaf: TURN },
         SessionEventBody::Deleted { by: BY },
@@ -114,6 +146,10 @@ fn envelopes() -> Vec<Envelope> {
         ids: vec![1, 2],
         text: "ü".into(),
         ends: vec![0, 2],
+        marks: vec![
+            Mark { at: 0, kind: Said::Call { index: 0, name: Some("f".into()) } },
+            Mark { at: 2, kind: Said::Call { index: 1, name: None } },
+        ],
     };
     let several = logged(&session, SessionEvent { first_seq: 3, seq: 4, at_ms: 5, body: several });
     let entries = entries().into_iter().map(entry).chain([several]);

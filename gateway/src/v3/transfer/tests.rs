@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use pomona_protocol::{
-    Cause, ContextPolicy, FinishReason, Message, ModelId, Role, Sampling, SessionId, SessionSettings, TurnId,
-    TurnOrigin, TurnState, Usage,
+    Cause, ContextPolicy, FinishReason, Mark, Message, ModelId, Role, Said, Sampling, SessionId,
+    SessionSettings, TurnId, TurnOrigin, TurnState, Usage,
 };
 use serde_json::{Value, json};
 
@@ -20,8 +20,9 @@ fn turn(id: u128, parent: Option<u128>, asks: &str, answer: &str, state: TurnSta
         model: ModelId::from("m"),
         input: vec![Message::text(Role::User, asks)],
         answer: answer.to_owned(),
+        marks: Vec::new(),
         tokens: 3,
-        usage: Usage { prompt_tokens: 5, cached_tokens: 1, completion_tokens: 3 },
+        usage: Usage { prompt_tokens: 5, cached_tokens: 1, completion_tokens: 3, ..Usage::default() },
         cancelled_by: None,
         accepted_seq: 2,
         accepted_ms: 10,
@@ -89,6 +90,19 @@ fn what_is_exported_is_imported_as_it_was() {
     let answers: Vec<_> = new.turns.iter().map(|turn| turn.answer.as_str()).collect();
     assert_eq!(answers, ["Since.", "```rust\nlet a = 1;", ""]);
     assert_eq!(new.turns[0].usage.prompt_tokens, 5);
+}
+
+#[test]
+fn thoughts_and_calls_are_imported_as_they_were() {
+    let mut view = view();
+    let marks = vec![Mark { at: 0, kind: Said::Reasoning }, Mark { at: 3, kind: Said::Text }];
+    view.turns[0].marks = marks.clone();
+    let exported = serde_json::to_value(export_body(view)).unwrap();
+    assert_eq!(import(exported.clone()).unwrap().turns[0].marks, marks);
+    let mut broken = exported;
+    broken["turns"][0]["marks"][1]["at"] = json!(99);
+    let refused = import(broken).unwrap_err();
+    assert_eq!(refused["error"]["param"], "turns[0].marks");
 }
 
 #[test]

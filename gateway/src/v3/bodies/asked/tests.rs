@@ -19,6 +19,10 @@ fn param(error: &ApiError) -> String {
     body["error"]["param"].as_str().unwrap_or_default().to_owned()
 }
 
+fn message(role: &str, part: Value) -> Value {
+    json!({"input": [{"role": role, "content": [part]}]})
+}
+
 #[test]
 fn sampling_reads_back_as_it_was_asked() {
     let given = json!({"temperature": 0.7, "top_p": 0.9, "top_k": 40, "min_p": 0.05, "repetition_penalty": 1.1,
@@ -44,6 +48,42 @@ fn a_number_out_of_range_is_named_as_it_was_written() {
 }
 
 #[test]
+fn the_form_of_an_answer_and_parts_of_messages_are_read() {
+    let body = json!({
+        "input": [
+            {"role": "assistant", "content": [
+                {"type": "reasoning", "text": "hm"},
+                {"type": "tool_call", "id": "c", "name": "f", "arguments": "{}"},
+            ]},
+            {"role": "tool", "content": [{"type": "answers", "call": "c"}, {"type": "text", "text": "21"}]},
+        ],
+        "tools": [{"name": "f", "parameters": {"type": "object"}, "strict": true}],
+        "tool_choice": {"name": "f"},
+        "parallel_tool_calls": false,
+        "response_format": {"type": "json_schema", "schema": {"type": "object"}},
+        "thinking": true,
+        "effort": "high",
+    });
+    let ask = asked(body).unwrap().ask;
+    assert_eq!(ask.input[1].parts, [Part::Answers("c".to_owned()), Part::Text("21".to_owned())]);
+    let tool = Tool {
+        name: "f".to_owned(),
+        description: None,
+        parameters: Some(r#"{"type":"object"}"#.to_owned()),
+        strict: true,
+    };
+    let form = AnswerForm {
+        format: OutputFormat::JsonSchema(r#"{"type":"object"}"#.to_owned()),
+        tools: vec![tool],
+        tool_choice: ToolChoice::Named("f".to_owned()),
+        parallel_calls: false,
+        thinking: Some(true),
+        effort: Some(pomona_protocol::Effort::High),
+    };
+    assert_eq!(ask.form, form);
+}
+
+#[test]
 fn a_turn_is_refused_by_the_name_of_its_field() {
     for (body, name) in [
         (json!({"input": []}), "input"),
@@ -54,6 +94,16 @@ fn a_turn_is_refused_by_the_name_of_its_field() {
         (json!({"input": "x", "idempotency_key": ""}), "idempotency_key"),
         (json!({"input": "x", "model": ""}), "model"),
         (json!({"input": "x", "sampling": {"min_p": 2}}), "sampling.min_p"),
+        (json!({"input": "x", "tools": [{"name": ""}]}), "tools[0].name"),
+        (json!({"input": "x", "tools": [{"name": "f", "parameters": []}]}), "tools[0].parameters"),
+        (json!({"input": "x", "tool_choice": {"name": "f"}}), "tool_choice"),
+        (json!({"input": "x", "response_format": {"type": "regex", "regex": ""}}), "response_format.regex"),
+        (
+            message("user", json!({"type": "image", "media_type": "image/png", "data": "AAAA"})),
+            "input[0].content[0]",
+        ),
+        (message("user", json!({"type": "reasoning", "text": "hm"})), "input[0].content[0]"),
+        (message("user", json!({"type": "answers", "call": "c"})), "input[0].content[0]"),
     ] {
         assert_eq!(param(&asked(body.clone()).unwrap_err()), name, "{body}");
     }
@@ -112,6 +162,27 @@ fn a_session_is_made_from_what_is_given() {
     );
     let none = new_session(NewSessionBody::default(), &[]).unwrap_err();
     assert_eq!(none.code(), "model_unavailable");
+}
+
+#[test]
+fn a_seed_beyond_its_range_is_refused_wherever_it_is_taken() {
+    for (seed, is_taken) in [(SEED_MAX, true), (SEED_MAX + 1, false), (u64::MAX, false)] {
+        let body = json!({"seed": seed, "model": "m"});
+        let taken = [
+            new_session(read(body.clone()).unwrap(), &[]).map(|new| new.settings.seed),
+            change(read(body.clone()).unwrap()).map(|(change, _)| change.seed.flatten()),
+            asked(body).map(|asked| asked.ask.seed),
+        ];
+        for taken in taken {
+            match taken {
+                Ok(taken) => assert!(is_taken && taken == Some(seed), "{seed} became {taken:?}"),
+                Err(error) => {
+                    assert!(!is_taken && error.message().contains(&seed.to_string()), "{}", error.message());
+                    assert_eq!(param(&error), "seed");
+                }
+            }
+        }
+    }
 }
 
 #[test]
