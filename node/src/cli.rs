@@ -23,11 +23,11 @@ use crate::exit::Exit;
 
 pub(crate) use cluster::{NodeName, NodesCommand, TokenArgs, TokenCommand};
 pub(crate) use local::{CompletionsArgs, ConfigCommand, KeyArgs, KeyCommand};
-pub(crate) use models::{ModelsCommand, PlacedModel};
+pub(crate) use models::{ModelsCommand, PlacedModel, PullArgs, RemovedModel};
 pub(crate) use serve::{GatewayArgs, JoinArgs, JoinText, NodeArgs, UpArgs};
 pub(crate) use sessions::{ExportArgs, ExportFormat, ForkArgs, ListArgs, SessionsCommand, ShareAs};
 pub(crate) use store::{AuditCommand, StoreCommand};
-pub(crate) use talk::{ChatArgs, DoArgs, TuiArgs};
+pub(crate) use talk::{ChatArgs, DoArgs, EmbedArgs, TuiArgs};
 
 /// Serves language models and talks to them.
 ///
@@ -152,6 +152,7 @@ Examples:
   pomona chat write a haiku about apples             one answer
   git diff | pomona chat --system \"Review this diff\"  the prompt from a pipe
   pomona chat --json --seed 7 \"Roll a die\" | jq .text
+  pomona chat --image apple.jpg \"What is this?\"      for models that see
   pomona chat --session new                          a conversation that lasts, on any machine
   pomona chat --session 4f1d                         … and goes on where it was
   pomona chat --url http://mac.local:9999 --key-file ~/mac.key
@@ -182,6 +183,15 @@ Exit codes: 0 the model ended its answer, 3 the answer was cut off by its length
 failed, was cancelled or took longer than --timeout, 64 wrong usage, 69 no gateway, 130
 interrupted. stderr says why.")]
     Do(DoArgs),
+    /// Vectors for texts, from a model that embeds
+    #[command(after_help = "\
+Examples:
+  pomona embed --model minilm \"an apple a day\"
+  pomona embed --json --model minilm one two three | jq '.embeddings[0] | length'
+  pomona embed --model minilm < lines.txt
+
+One line of numbers for each text, in their order.")]
+    Embed(EmbedArgs),
     /// Sessions: conversations that last
     #[command(
         subcommand,

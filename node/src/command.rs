@@ -5,10 +5,12 @@ mod chat;
 mod completions;
 mod config;
 mod do_task;
+mod embed;
 mod join;
 mod key;
 mod models;
 mod nodes;
+mod picture;
 mod session_turn;
 mod sessions;
 mod status;
@@ -27,6 +29,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::cli::{Cli, Command, Global, UpArgs};
 use crate::exit::Exit;
 use crate::paths::Paths;
+pub(crate) use sessions::shown;
 pub(crate) use store::failed as store_failed;
 
 use crate::{data_lock, engine_process, logging, node, up};
@@ -57,11 +60,12 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Engine(args)) => engine_process::run(args),
         Some(Command::Chat(args)) => with_log(&global, || chat::run(args, &global)),
         Some(Command::Do(args)) => with_log(&global, || do_task::run(args, &global)),
+        Some(Command::Embed(args)) => with_log(&global, || embed::run(args, &global)),
         Some(Command::Sessions(command)) => with_log(&global, || sessions::run(command, &global)),
         Some(Command::Store(command)) => with_log(&global, || store::run(command, &global)),
         Some(Command::Audit(command)) => with_log(&global, || audit::run(command, &global)),
         Some(Command::Tui(args)) => tui::run(args, &global),
-        Some(Command::Models(command)) => with_log(&global, || models::run(&command, &global)),
+        Some(Command::Models(command)) => with_log(&global, || models::run(command, &global)),
         Some(Command::Status) => with_log(&global, || status::run(&global)),
         Some(Command::Config(command)) => config::run(&command, &global),
         Some(Command::Key(args)) => key::run(&args, &global),

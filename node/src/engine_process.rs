@@ -42,7 +42,8 @@ pub(crate) fn run(args: EngineArgs) -> anyhow::Result<ExitCode> {
         .with_max_level(tracing::Level::INFO)
         .init();
     let EngineArgs { socket, model_dir, model_id, .. } = args;
-    let process = EngineProcess { socket, model_dir, model_id: ModelId(model_id), engine };
+    let accelerator = pomona_mlx::accelerator();
+    let process = EngineProcess { socket, model_dir, model_id: ModelId(model_id), engine, accelerator };
     pomona_engine::serve::run_process(process).map_err(|error| Exit::Unavailable.because(error))?;
     Ok(Exit::Ok.into())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use pomona_actors::{LocalModel, MeshParts, Observer, Parts, System};
-use pomona_config::{Config, ModelConfig};
+use pomona_config::{Config, EngineConfig, ModelConfig};
 use pomona_protocol::{JoinToken, ModelId, PeerRole};
 use pomona_store::{Store, StoreParts};
 use pomona_transport::certificate::fingerprint_of;
@@ -117,7 +117,8 @@ impl Machine {
             routing: config.routing.clone(),
             turn: config.turn.clone(),
             model: config.model.clone(),
-            engine: config.engine.clone(),
+            engine: engine_config(config, &paths.data_dir),
+            accelerator: pomona_mlx::accelerator(),
             restart: config.restart.clone(),
             link: config.link.clone(),
             fleet: config.fleet.clone(),
@@ -223,6 +224,14 @@ fn announce(config: &Config, member: &Member, endpoint: &Endpoint, role: PeerRol
     let fingerprint = fingerprint_of(member.identity.authority()).ok()?;
     let (node, name) = (member.node(), member.name.clone());
     discovery::announce(&AnnounceParts { fingerprint, node, name, bind: bound.ip(), port: bound.port() })
+}
+
+/// With a folder for KV on disk, absolute: an engine is started anywhere.
+fn engine_config(config: &Config, data_dir: &Path) -> EngineConfig {
+    let chosen = config.engine.prefix_disk_folder.as_ref().filter(|folder| !folder.is_empty());
+    let folder = chosen.map_or_else(|| data_dir.join("prefix"), PathBuf::from);
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
+    EngineConfig { prefix_disk_folder: Some(folder.display().to_string()), ..config.engine.clone() }
 }
 
 /// The configured model, else the built-in one, unpacked into the data folder.

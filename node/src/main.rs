@@ -19,6 +19,7 @@ mod engine_process;
 mod paths;
 mod run_folder;
 mod signals;
+mod spoken;
 
 mod clock;
 mod exit;

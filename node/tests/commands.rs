@@ -173,7 +173,7 @@ fn show_prints_what_holds_and_where_it_was_set() {
 #[test]
 fn no_gateway_ends_with_69_and_the_remedy() {
     let home = tempfile::tempdir().unwrap();
-    for arguments in [&["status"][..], &["models", "ls"], &["chat", "hi"]] {
+    for arguments in [&["status"][..], &["nodes", "ls"], &["chat", "hi"]] {
         let (code, stdout, stderr) = run(home.path(), arguments);
         assert_eq!((code, stdout.as_str()), (Some(69), ""), "{stderr}");
         assert!(stderr.contains("start it with `pomona up`"), "{stderr}");

@@ -1,8 +1,10 @@
-//! The commands that talk: chat, for people, and do, for scripts.
+//! The commands that talk: chat, for people, and do, for scripts; and embed, which only listens.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use pomona_protocol::limits::SEED_MAX;
 
 use super::values::parse_ttl;
 
@@ -23,11 +25,17 @@ pub(crate) struct ChatArgs {
     /// 0 to 2; 0 takes the likeliest token
     #[arg(long, value_name = "NUMBER", value_parser = parse_temperature)]
     pub(crate) temperature: Option<f32>,
+    /// Picture that the next question is about: png, jpeg, webp or gif; may stand several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image: Vec<PathBuf>,
+    /// Does not show what the model thinks before it answers
+    #[arg(long)]
+    pub(crate) no_thinking: bool,
     /// Tokens of an answer at most
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_tokens: Option<u32>,
     /// The same seed gives the same answer
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(..=SEED_MAX))]
     pub(crate) seed: Option<u64>,
 }
 
@@ -46,6 +54,9 @@ pub(crate) struct DoArgs {
     /// What the model is to be like
     #[arg(long, value_name = "TEXT")]
     pub(crate) system: Option<String>,
+    /// Does not show what the model thinks before it answers; a pipe never gets it
+    #[arg(long)]
+    pub(crate) no_thinking: bool,
     /// Tokens of the answer at most
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_tokens: Option<u32>,
@@ -71,4 +82,18 @@ pub(crate) struct TuiArgs {
 fn parse_temperature(text: &str) -> Result<f32, String> {
     let number = text.parse::<f32>().ok().filter(|number| (0.0..=2.0).contains(number));
     number.ok_or_else(|| "expected a number from 0 to 2".to_owned())
+}
+
+/// Flags of `pomona embed`.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct EmbedArgs {
+    /// Texts, each with a vector of its own; without any, the lines of a pipe
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Vec<String>,
+    /// Model to ask, instead of the gateway's first
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Numbers per vector, where the model can make fewer than it has
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) dimensions: Option<u32>,
 }

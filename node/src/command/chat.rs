@@ -38,6 +38,7 @@ pub(super) fn run(args: ChatArgs, global: &Global) -> anyhow::Result<ExitCode> {
         let message = "no prompt: give one as an argument or through a pipe; a conversation needs a terminal";
         return Err(Exit::Usage.because(anyhow!(message)));
     }
+    let pictures = super::picture::read(&args.image)?;
     let client = super::connect(global)?;
     // A worker of its own, so that the connection is looked after while the person types.
     let runtime = Builder::new_multi_thread()
@@ -47,17 +48,22 @@ pub(super) fn run(args: ChatArgs, global: &Global) -> anyhow::Result<ExitCode> {
         .context("cannot start the runtime")?;
     if let Some(session) = args.session.clone() {
         return match prompt {
-            Some(prompt) => {
-                runtime.block_on(Box::pin(durable::once(&client, &session, &args, prompt, global.json)))
-            }
-            None => durable::run(&runtime, &client, &session, &args, global),
+            Some(prompt) => runtime.block_on(Box::pin(durable::once(
+                &client,
+                &session,
+                &args,
+                &pictures,
+                prompt,
+                global.json,
+            ))),
+            None => durable::run(&runtime, &client, &session, &args, pictures, global),
         };
     }
     let model = match args.model.clone() {
         Some(model) => model,
         None => runtime.block_on(first_model(&client))?,
     };
-    let conversation = Conversation::new(model, args);
+    let conversation = Conversation::new(model, args, pictures);
     match prompt {
         Some(prompt) => oneshot::run(&runtime, &client, conversation, prompt, global.json),
         None => interactive::run(&runtime, &client, conversation, global),
@@ -83,7 +89,7 @@ pub(super) fn read_stdin() -> anyhow::Result<String> {
     Ok(text.trim_end_matches('\n').to_owned())
 }
 
-async fn first_model(client: &Client) -> anyhow::Result<String> {
+pub(super) async fn first_model(client: &Client) -> anyhow::Result<String> {
     let models = client.models().await?;
     let first = models.into_iter().next();
     let id = first.map(|model| model.id);

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use pomona_client::Client;
+use pomona_protocol::Said;
 use pomona_protocol::v3::{AskBody, InputBody, NewSessionBody, SamplingBody};
 
 use super::session_turn::{self, Ending, Heard};
 use crate::cli::{DoArgs, Global};
 use crate::exit::Exit;
-use crate::output::{self, harmless};
+use crate::output;
+use crate::spoken::{Manner, Spoken};
 
 /// What sessions made here are found by.
 const TAG: &str = "do";
@@ -48,6 +50,7 @@ fn task(words: &str, piped: &str) -> anyhow::Result<String> {
 }
 
 async fn perform(client: &Client, args: DoArgs, task: String, json: bool) -> anyhow::Result<ExitCode> {
+    let thoughts = !args.no_thinking;
     let mut stop = Box::pin(stop(args.timeout));
     let asked = async {
         let session = match &args.session {
@@ -78,7 +81,7 @@ async fn perform(client: &Client, args: DoArgs, task: String, json: bool) -> any
         accepted = asked => accepted?,
         why = &mut stop => return ended(None, Some(why)),
     };
-    let (heard, stopped) = session_turn::listen(client, &accepted, stop, shower(json)).await?;
+    let (heard, stopped) = session_turn::listen(client, &accepted, stop, shower(json, thoughts)).await?;
     finish(&heard, stopped, json)
 }
 
@@ -104,13 +107,18 @@ pub(super) fn interrupted() -> impl Future<Output = Stop> {
     stop(None)
 }
 
-/// Where the answer goes as it comes: nowhere for JSON, harmless to a terminal, exactly as it is to a pipe.
-pub(super) fn shower(json: bool) -> impl FnMut(&str) -> anyhow::Result<()> {
-    let on_terminal = output::is_terminal();
-    move |text: &str| match (json, on_terminal) {
+/// Where the answer goes as it comes: nowhere for JSON, harmless to a terminal, its text exactly as it is to a pipe.
+pub(super) fn shower(json: bool, thoughts: bool) -> impl FnMut(&Said, &str) -> anyhow::Result<()> {
+    let manner = match (output::is_terminal(), thoughts) {
+        (false, _) => Manner::Pipe,
+        (true, true) => Manner::Terminal,
+        (true, false) => Manner::Thoughtless,
+    };
+    let mut spoken = Spoken::new(manner);
+    move |kind: &Said, piece: &str| match (json, manner) {
         (true, _) => Ok(()),
-        (false, true) => output::fragment(&harmless(text)),
-        (false, false) => output::raw(text),
+        (false, Manner::Pipe) => output::raw(&spoken.piece(kind, piece)),
+        (false, _) => output::fragment(&spoken.piece(kind, piece)),
     }
 }
 
@@ -127,7 +135,9 @@ pub(super) fn finish(heard: &Heard, stopped: Option<Stop>, json: bool) -> anyhow
 /// The exit code, with an error that says why where there is something to say.
 fn ended(ending: Option<&Ending>, stopped: Option<Stop>) -> anyhow::Result<ExitCode> {
     let reason = match (ending, stopped) {
-        (Some(Ending::Finished(reason)), _) if reason == "stop" => return Ok(Exit::Ok.into()),
+        (Some(Ending::Finished(reason)), _) if matches!(reason.as_str(), "stop" | "tool_calls") => {
+            return Ok(Exit::Ok.into());
+        }
         (_, Some(Stop::Interrupted)) => return Ok(Exit::Interrupted.into()),
         (_, Some(Stop::TimedOut(after))) => {
             return Err(anyhow!(

@@ -8,13 +8,15 @@ use std::time::Duration;
 use anyhow::anyhow;
 use futures::StreamExt;
 use pomona_client::{Client, FeedEvent};
-use pomona_protocol::Usage;
-use pomona_protocol::v3::{AcceptedBody, Envelope, EnvelopeBody, ErrorBody};
+use pomona_protocol::said::{join_marks, pieces};
+use pomona_protocol::v3::{AcceptedBody, Envelope, EnvelopeBody, ErrorBody, marks_of};
+use pomona_protocol::{Mark, Said, Usage};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use crate::exit::Exit;
 use crate::output::{self, DIM, harmless};
+use crate::spoken::json_of;
 
 /// How long a gateway may be gone before a command stops waiting for it.
 const GONE_MAX: Duration = Duration::from_secs(120);
@@ -28,8 +30,11 @@ pub(super) struct Heard {
     pub(super) session: String,
     /// The turn.
     pub(super) turn: String,
-    /// Everything that was answered.
+    /// The text of the answer.
     pub(super) text: String,
+    /// Everything that was said, and what of it is not plain text.
+    said: String,
+    marks: Vec<Mark>,
     /// How it ended; `None` while it did not.
     pub(super) ending: Option<Ending>,
     model: String,
@@ -51,7 +56,7 @@ pub(super) async fn listen<W>(
     client: &Client,
     accepted: &AcceptedBody,
     stop: impl Future<Output = W>,
-    mut show: impl FnMut(&str) -> anyhow::Result<()>,
+    mut show: impl FnMut(&Said, &str) -> anyhow::Result<()>,
 ) -> anyhow::Result<(Heard, Option<W>)> {
     let mut heard = Heard::nothing(accepted);
     let mut feed = client.attach(&accepted.session, accepted.seq.saturating_sub(1), "");
@@ -124,6 +129,8 @@ impl Heard {
             session: accepted.session.clone(),
             turn: accepted.turn.clone(),
             text: String::new(),
+            said: String::new(),
+            marks: Vec::new(),
             ending: None,
             model: String::new(),
             usage: None,
@@ -133,13 +140,15 @@ impl Heard {
     fn take(
         &mut self,
         envelope: Envelope,
-        show: &mut impl FnMut(&str) -> anyhow::Result<()>,
+        show: &mut impl FnMut(&Said, &str) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         match envelope.body {
             EnvelopeBody::TurnAccepted { turn, model, .. } if turn == self.turn => self.model = model,
-            EnvelopeBody::TurnTokens { turn, text, .. } if turn == self.turn => self.more(&text, show)?,
-            EnvelopeBody::TurnFinished { turn, reason, text, usage } if turn == self.turn => {
-                self.more(&text, show)?;
+            EnvelopeBody::TurnTokens { turn, text, marks, .. } if turn == self.turn => {
+                self.more(&text, &marks_of(&marks), show)?;
+            }
+            EnvelopeBody::TurnFinished { turn, reason, text, marks, usage, stop: _ } if turn == self.turn => {
+                self.more(&text, &marks_of(&marks), show)?;
                 self.usage = Some(usage);
                 self.ending = Some(Ending::Finished(reason));
             }
@@ -151,12 +160,21 @@ impl Heard {
         Ok(())
     }
 
-    fn more(&mut self, text: &str, show: &mut impl FnMut(&str) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        if text.is_empty() {
-            return Ok(());
+    fn more(
+        &mut self,
+        text: &str,
+        marks: &[Mark],
+        show: &mut impl FnMut(&Said, &str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        join_marks(&mut self.marks, self.said.len() as u32, marks);
+        self.said.push_str(text);
+        for (kind, piece) in pieces(text, marks) {
+            if *kind == Said::Text {
+                self.text.push_str(piece);
+            }
+            show(kind, piece)?;
         }
-        self.text.push_str(text);
-        show(text)
+        Ok(())
     }
 
     /// One object for a program.
@@ -166,11 +184,14 @@ impl Heard {
             Some(Ending::Failed(error)) => (None, Some(error)),
             None => (None, None),
         };
+        let (reasoning, tool_calls) = json_of(&self.turn, &self.said, &self.marks);
         json!({
             "session": self.session,
             "turn": self.turn,
             "model": self.model,
             "text": self.text,
+            "reasoning": reasoning,
+            "tool_calls": tool_calls,
             "finish_reason": reason,
             "error": error,
             "usage": self.usage,
@@ -192,7 +213,7 @@ mod tests {
             for (name, value) in [("v", json!(3)), ("session", json!("ses_1")), ("at", json!(0))] {
                 event[name] = value;
             }
-            let show = &mut |text: &str| {
+            let show = &mut |_: &Said, text: &str| {
                 shown.push_str(text);
                 Ok(())
             };
@@ -207,7 +228,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_what_its_own_turn_said_and_the_rest_of_others_is_not() {
-        let usage = json!({"prompt_tokens": 9, "cached_tokens": 8, "completion_tokens": 2});
+        let usage = json!({"prompt_tokens": 9, "cached_tokens": 8, "completion_tokens": 2, "reasoning_tokens": 0, "accepted_tokens": 0});
         let (heard, shown) = heard(&[
             tokens("turn_0", "other"),
             tokens("turn_1", "Hel"),
@@ -217,7 +238,8 @@ mod tests {
         ]);
         assert_eq!((heard.text.as_str(), shown.as_str()), ("Hello", "Hello"));
         let expected = json!({
-            "session": "ses_1", "turn": "turn_1", "model": "", "text": "Hello", "finish_reason": "length",
+            "session": "ses_1", "turn": "turn_1", "model": "", "text": "Hello", "reasoning": null, "tool_calls": null,
+            "finish_reason": "length",
             "error": null, "usage": usage,
         });
         assert_eq!(heard.json(), expected);

@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::output::{self, DIM, harmless};
 
 pub(super) use files::write;
+pub(crate) use page::shown;
 pub(super) use page::{path_to_active, question, short};
 pub(super) use resolve::session_id;
 

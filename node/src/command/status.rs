@@ -157,6 +157,8 @@ mod tests {
             engine_pid: Some(42),
             card: None,
             turns: 1,
+            is_pinned: false,
+            idle_ms: 0,
             kv_blocks_used: 5,
             kv_blocks_total: 10,
             error: error.map(str::to_owned),

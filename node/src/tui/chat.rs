@@ -4,9 +4,12 @@
 use std::collections::HashMap;
 
 use pomona_protocol::v3::{
-    ChangeBody, Envelope, EnvelopeBody, MessageBody, PresentBody, SessionBody, SessionTurn,
+    ChangeBody, Envelope, EnvelopeBody, MarkBody, MessageBody, PresentBody, SessionBody, SessionTurn,
 };
 use pomona_protocol::{Role, Usage};
+
+use crate::command::shown;
+use crate::spoken::Spoken;
 
 /// How long somebody counts as typing after they said so; clients say it every few seconds.
 const TYPING_MS: u64 = 5_000;
@@ -32,7 +35,9 @@ pub(super) struct Turn {
     pub(super) by: String,
     pub(super) model: String,
     pub(super) question: String,
+    /// As Markdown, thoughts and calls of tools included.
     pub(super) answer: String,
+    spoken: Spoken,
     pub(super) state: State,
     pub(super) cancelled_by: Option<String>,
     /// Where it went on after its replica was lost.
@@ -59,6 +64,11 @@ impl Turn {
         (self.tokens > 1 && span_ms >= 200).then(|| f64::from(self.tokens - 1) * 1000.0 / span_ms as f64)
     }
 
+    fn say(&mut self, text: &str, marks: &[MarkBody]) {
+        let said = self.spoken.take(text, marks);
+        self.answer.push_str(&said);
+    }
+
     fn of(turn: SessionTurn) -> Self {
         let state = match turn.state.as_str() {
             "queued" => State::Queued { ahead: None },
@@ -69,13 +79,19 @@ impl Turn {
             }
             _ => State::Finished { reason: turn.reason.unwrap_or_else(|| "stop".to_owned()) },
         };
+        let mut spoken = Spoken::default();
+        let mut answer = spoken.take(&turn.answer, &turn.marks);
+        if turn.ended_seq.is_some() {
+            answer.push_str(&spoken.end());
+        }
         Self {
             id: turn.id,
             parent: turn.parent,
             by: turn.by,
             model: turn.model,
             question: question(&turn.input),
-            answer: turn.answer,
+            answer,
+            spoken,
             state,
             cancelled_by: turn.cancelled_by,
             resumed_on: None,
@@ -223,21 +239,24 @@ impl Chat {
             EnvelopeBody::TurnStarted { turn, .. } => {
                 self.change_turn(&turn, |turn| turn.state = State::Running);
             }
-            EnvelopeBody::TurnTokens { turn, count, text, .. } => self.change_turn(&turn, |turn| {
+            EnvelopeBody::TurnTokens { turn, count, text, marks, .. } => self.change_turn(&turn, |turn| {
                 turn.state = State::Running;
                 turn.first_ms.get_or_insert(at_ms);
                 turn.last_ms = at_ms;
                 turn.tokens = turn.tokens.saturating_add(count);
-                turn.answer.push_str(&text);
+                turn.say(&text, &marks);
             }),
             EnvelopeBody::TurnCancelAsked { turn, by } => {
                 self.change_turn(&turn, |turn| turn.cancelled_by = Some(by));
             }
-            EnvelopeBody::TurnFinished { turn, reason, text, usage } => self.change_turn(&turn, |turn| {
-                turn.answer.push_str(&text);
-                turn.usage = usage;
-                turn.state = State::Finished { reason };
-            }),
+            EnvelopeBody::TurnFinished { turn, reason, text, marks, usage, stop: _ } => {
+                self.change_turn(&turn, |turn| {
+                    turn.say(&text, &marks);
+                    turn.answer.push_str(&turn.spoken.end());
+                    turn.usage = usage;
+                    turn.state = State::Finished { reason };
+                });
+            }
             EnvelopeBody::TurnFailed { turn, error } => self.change_turn(&turn, |turn| {
                 turn.state = State::Failed { code: error.code, message: error.message };
             }),
@@ -292,6 +311,7 @@ fn accepted(
         model,
         question,
         answer: String::new(),
+        spoken: Spoken::default(),
         state: State::Queued { ahead: None },
         cancelled_by: None,
         resumed_on: None,
@@ -307,8 +327,8 @@ fn accepted(
 /// What the person said; messages of others that came with it are named.
 fn question(input: &[MessageBody]) -> String {
     let one = |message: &MessageBody| match message.role {
-        Role::User => message.content.clone(),
-        role => format!("[{}] {}", role.as_str(), message.content),
+        Role::User => shown(message),
+        role => format!("[{}] {}", role.as_str(), shown(message)),
     };
     input.iter().map(one).collect::<Vec<_>>().join("\n")
 }

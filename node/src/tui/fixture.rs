@@ -90,19 +90,21 @@ pub(super) fn accepted(turn: &str, parent: Option<&str>, by: &str, question: &st
         parent: parent.map(str::to_owned),
         by: by.to_owned(),
         origin: OriginBody { kind: "asked".to_owned(), of: None },
-        input: vec![MessageBody { role: Role::User, content: question.to_owned() }],
+        input: vec![MessageBody::text(Role::User, question)],
         model: "sprout".to_owned(),
         idempotency_key: None,
     }
 }
 
 pub(super) fn tokens(turn: &str, text: &str) -> EnvelopeBody {
-    EnvelopeBody::TurnTokens { turn: turn.to_owned(), index: 0, count: 1, text: text.to_owned() }
+    let (turn, text) = (turn.to_owned(), text.to_owned());
+    EnvelopeBody::TurnTokens { turn, index: 0, count: 1, text, marks: Vec::new() }
 }
 
 pub(super) fn finished(turn: &str, reason: &str) -> EnvelopeBody {
     let (reason, text) = (reason.to_owned(), String::new());
-    EnvelopeBody::TurnFinished { turn: turn.to_owned(), reason, text, usage: Usage::default() }
+    let (turn, usage) = (turn.to_owned(), Usage::default());
+    EnvelopeBody::TurnFinished { turn, reason, text, marks: Vec::new(), usage, stop: None }
 }
 
 pub(super) fn failed(turn: &str) -> EnvelopeBody {
@@ -170,6 +172,8 @@ pub(super) fn mini() -> NodeStatus {
         engine_pid: Some(42),
         card: None,
         turns: 2,
+        is_pinned: false,
+        idle_ms: 0,
         kv_blocks_used: 5,
         kv_blocks_total: 10,
         error: None,

@@ -16,19 +16,25 @@ pub(super) struct Conversation {
     pub(super) seed: Option<u64>,
     temperature: Option<f32>,
     max_tokens: Option<u32>,
+    /// Pictures that the next question shows, each with its type and its file in base64.
+    pictures: Vec<(String, String)>,
+    /// Whether thoughts are shown.
+    pub(super) shows_thoughts: bool,
     said: Vec<ChatMessage>,
 }
 
 impl Conversation {
     /// An empty one, with what the command line asks for.
-    pub(super) fn new(model: String, args: ChatArgs) -> Self {
-        let ChatArgs { prompt: _, session: _, model: _, system, temperature, max_tokens, seed } = args;
-        Self { model, system, seed, temperature, max_tokens, said: Vec::new() }
+    pub(super) fn new(model: String, args: ChatArgs, pictures: Vec<(String, String)>) -> Self {
+        let ChatArgs { system, temperature, max_tokens, seed, no_thinking, .. } = args;
+        let (shows_thoughts, said) = (!no_thinking, Vec::new());
+        Self { model, system, seed, temperature, max_tokens, pictures, shows_thoughts, said }
     }
 
     /// The person's next message.
     pub(super) fn ask(&mut self, prompt: String) {
-        self.said.push(ChatMessage::new(Role::User, prompt));
+        let pictures = std::mem::take(&mut self.pictures);
+        self.said.push(ChatMessage::with_pictures(prompt, &pictures));
     }
 
     /// What the model answered, maybe cut off. Without any text the question is taken back, as templates want
@@ -70,7 +76,7 @@ mod tests {
     #[test]
     fn the_system_message_comes_first_and_survives_a_reset() {
         let args = ChatArgs { system: Some("be brief".to_owned()), ..ChatArgs::default() };
-        let mut conversation = Conversation::new("m".to_owned(), args);
+        let mut conversation = Conversation::new("m".to_owned(), args, Vec::new());
         conversation.ask("a".to_owned());
         conversation.answered("b".to_owned());
         conversation.ask("c".to_owned());

@@ -7,7 +7,11 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use futures::StreamExt;
 use pomona_client::{Client, FeedEvent, SessionFeed};
-use pomona_protocol::v3::{AskBody, ChangeBody, InputBody, NewSessionBody, SamplingBody, SessionBody};
+use pomona_protocol::Role;
+use pomona_protocol::v3::{
+    AskBody, ChangeBody, ContentBody, InputBody, MessageBody, NewSessionBody, PartBody, SamplingBody,
+    SessionBody,
+};
 use tokio::runtime::Runtime;
 
 use super::history::HistoryFile;
@@ -22,6 +26,7 @@ use crate::command::sessions::{named, path_to_active, question, session_id, shor
 use crate::exit::Exit;
 use crate::output::{self, BOLD, DIM, harmless};
 use crate::paths::Paths;
+use crate::spoken;
 
 /// The word for a session that is to be made.
 const NEW: &str = "new";
@@ -33,6 +38,7 @@ pub(super) async fn once(
     client: &Client,
     given: &str,
     args: &ChatArgs,
+    pictures: &[(String, String)],
     prompt: String,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
@@ -40,8 +46,9 @@ pub(super) async fn once(
         NEW => (client.create_session(&new(args)).await?.id, true),
         given => (session_id(client, given).await?, false),
     };
-    let accepted = client.ask(&session, &ask(prompt, args)).await?;
-    let (heard, stopped) = session_turn::listen(client, &accepted, interrupted(), shower(json)).await?;
+    let accepted = client.ask(&session, &ask(prompt, args, pictures)).await?;
+    let (heard, stopped) =
+        session_turn::listen(client, &accepted, interrupted(), shower(json, !args.no_thinking)).await?;
     if is_new && !json && io::stderr().is_terminal() {
         let short = short(&session);
         output::remark(&format!("{DIM}{short} · `pomona sessions resume {short}` goes on{DIM:#}"));
@@ -59,6 +66,7 @@ pub(super) fn run(
     client: &Client,
     given: &str,
     args: &ChatArgs,
+    pictures: Vec<(String, String)>,
     global: &Global,
 ) -> anyhow::Result<ExitCode> {
     let session = runtime.block_on(async {
@@ -71,8 +79,8 @@ pub(super) fn run(
     let mut prompt = Prompt::new(history)?;
     let name = std::env::var("USER").unwrap_or_default();
     let feed = client.attach(&session.id, session.head_seq, &name);
-    let mut talk =
-        Talk { runtime, client, args, id: session.id.clone(), screen: Screen::default(), feed: Some(feed) };
+    let screen = Screen::new(!args.no_thinking);
+    let mut talk = Talk { runtime, client, args, pictures, id: session.id.clone(), screen, feed: Some(feed) };
     talk.greet(&session)?;
     talk.hear_out(&session)?;
     while let Some(line) = talk.read(&mut prompt)? {
@@ -100,9 +108,19 @@ fn new(args: &ChatArgs) -> NewSessionBody {
 }
 
 /// A turn that the flags ask for.
-fn ask(prompt: String, args: &ChatArgs) -> AskBody {
+fn ask(prompt: String, args: &ChatArgs, pictures: &[(String, String)]) -> AskBody {
+    let input = if pictures.is_empty() {
+        InputBody::Text(prompt)
+    } else {
+        let pictures = pictures.iter().map(|(media_type, base64)| PartBody::Image {
+            media_type: media_type.clone(),
+            data: base64.clone(),
+        });
+        let parts = pictures.chain([PartBody::Text { text: prompt }]).collect();
+        InputBody::Messages(vec![MessageBody { role: Role::User, content: ContentBody::Parts(parts) }])
+    };
     AskBody {
-        input: Some(InputBody::Text(prompt)),
+        input: Some(input),
         model: args.model.clone(),
         system: args.system.clone(),
         sampling: sampling(args),
@@ -125,6 +143,8 @@ struct Talk<'a> {
     runtime: &'a Runtime,
     client: &'a Client,
     args: &'a ChatArgs,
+    /// Pictures that the next question shows.
+    pictures: Vec<(String, String)>,
     id: String,
     screen: Screen,
     /// Here while nobody types; otherwise whoever prints above the prompt has it.
@@ -145,7 +165,7 @@ impl Talk<'_> {
         }
         for turn in &path[hidden..] {
             output::line(&format!("{BOLD}>{BOLD:#} {}", harmless(&question(&turn.input))))?;
-            output::fragment(&harmless(&turn.answer))?;
+            output::fragment(&spoken::whole(self.screen.manner(), &turn.answer, &turn.marks))?;
             self.screen.goes_on();
             if turn.ended_seq.is_some() || turn.answer.is_empty() {
                 let _ = self.screen.line();
@@ -183,7 +203,7 @@ impl Talk<'_> {
 
     /// Asks and shows. What goes wrong with one turn does not end the conversation.
     fn answer(&mut self, prompt: String) -> anyhow::Result<()> {
-        let ask = ask(prompt, self.args);
+        let ask = ask(prompt, self.args, &std::mem::take(&mut self.pictures));
         let accepted = self.runtime.block_on(async {
             tokio::select! {
                 biased;

@@ -11,6 +11,7 @@ use super::prompt::Prompt;
 use super::slash::{self, Slash};
 use super::turn::{self, Ending};
 use crate::cli::Global;
+use crate::command::do_task::shower;
 use crate::exit::Exit;
 use crate::output::{self, DIM, harmless};
 use crate::paths::Paths;
@@ -74,7 +75,7 @@ impl Talk<'_> {
         let interrupt = async {
             let _ = tokio::signal::ctrl_c().await;
         };
-        let show = |text: &str| output::fragment(&harmless(text));
+        let show = shower(false, self.conversation.shows_thoughts);
         let answer = self.runtime.block_on(turn::ask(self.client, &request, interrupt, show))?;
         if !answer.text.is_empty() && !answer.text.ends_with('\n') {
             output::line("")?;

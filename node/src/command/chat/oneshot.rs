@@ -8,8 +8,9 @@ use tokio::runtime::Runtime;
 
 use super::conversation::Conversation;
 use super::turn::{self, Ending};
+use crate::command::do_task::shower;
 use crate::exit::Exit;
-use crate::output::{self, DIM, harmless};
+use crate::output::{self, DIM};
 
 /// Asks and prints the answer as it comes, or one JSON object when it is complete.
 pub(super) fn run(
@@ -20,12 +21,7 @@ pub(super) fn run(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     conversation.ask(prompt);
-    let on_terminal = output::is_terminal();
-    let show = |text: &str| match (json, on_terminal) {
-        (true, _) => Ok(()),
-        (false, true) => output::fragment(&harmless(text)),
-        (false, false) => output::raw(text),
-    };
+    let show = shower(json, conversation.shows_thoughts);
     let interrupt = async {
         let _ = tokio::signal::ctrl_c().await;
     };

@@ -5,14 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pomona_client::FeedEvent;
 use pomona_protocol::Usage;
-use pomona_protocol::v3::{ChangeBody, Envelope, EnvelopeBody, PresentBody};
+use pomona_protocol::v3::{ChangeBody, Envelope, EnvelopeBody, MarkBody, PresentBody};
 
 use crate::command::sessions::{question, short};
 use crate::output::{DIM, RED, harmless};
+use crate::spoken::{Manner, Spoken};
 
 /// Where the screen stands.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Screen {
+    /// The answer that is shown.
+    spoken: Spoken,
+    hides_thoughts: bool,
     /// Turns that were asked here, so that their questions are on the screen.
     mine: BTreeSet<String>,
     /// Turns whose end was asked for here.
@@ -27,6 +31,18 @@ pub(super) struct Screen {
 }
 
 impl Screen {
+    /// An empty one.
+    pub(super) fn new(shows_thoughts: bool) -> Self {
+        let mut screen = Self { hides_thoughts: !shows_thoughts, ..Self::default() };
+        screen.spoken = Spoken::new(screen.manner());
+        screen
+    }
+
+    /// How answers are shown.
+    pub(super) fn manner(&self) -> Manner {
+        if self.hides_thoughts { Manner::Thoughtless } else { Manner::Terminal }
+    }
+
     /// A turn was asked here.
     pub(super) fn asked(&mut self, turn: &str) {
         self.mine.insert(turn.to_owned());
@@ -65,14 +81,16 @@ impl Screen {
                 let who = self.who(by);
                 format!("{}{asked}\n", self.remark(&format!("{who} asks:")))
             }
-            EnvelopeBody::TurnTokens { text, .. } => self.text(text),
-            EnvelopeBody::TurnFinished { turn, reason, text, usage } => {
+            EnvelopeBody::TurnTokens { text, marks, .. } => self.text(text, marks),
+            EnvelopeBody::TurnFinished { turn, reason, text, marks, usage, stop: _ } => {
                 let _ = self.mine.remove(turn);
-                let text = self.text(text);
+                let mut text = self.text(text, marks);
+                text.push_str(&self.end());
                 format!("{text}{}", self.remark(&stats(reason, usage)))
             }
             EnvelopeBody::TurnFailed { turn, error } => {
                 let _ = self.mine.remove(turn);
+                let _ = self.end();
                 let line = self.line();
                 format!("{line}{RED}error:{RED:#} {} ({})\n", harmless(&error.message), harmless(&error.code))
             }
@@ -110,8 +128,15 @@ impl Screen {
         }
     }
 
-    fn text(&mut self, text: &str) -> String {
-        let text = harmless(text);
+    /// The answer is complete.
+    fn end(&mut self) -> String {
+        let end = self.spoken.end();
+        self.is_within_line &= end.is_empty();
+        end
+    }
+
+    fn text(&mut self, text: &str, marks: &[MarkBody]) -> String {
+        let text = self.spoken.take(text, marks);
         if !text.is_empty() {
             self.is_within_line = !text.ends_with('\n');
         }
@@ -161,7 +186,11 @@ fn stats(reason: &str, usage: &Usage) -> String {
         0 => String::new(),
         cached => format!(" ({cached} cached)"),
     };
-    let end = if reason == "stop" { String::new() } else { format!(" · ended by {}", harmless(reason)) };
+    let end = if matches!(reason, "stop" | "tool_calls") {
+        String::new()
+    } else {
+        format!(" · ended by {}", harmless(reason))
+    };
     format!("{} tokens · prompt {}{cached}{end}", usage.completion_tokens, usage.prompt_tokens)
 }
 
@@ -212,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_conversation_reads_as_one_text_whoever_asks_and_whatever_happens() {
-        let mut screen = Screen::default();
+        let mut screen = Screen::new(true);
         screen.asked("mine");
         let usage = json!({"prompt_tokens": 9, "cached_tokens": 8, "completion_tokens": 2});
         let connected = || FeedEvent::Connected { gateway_url: "http://x".to_owned() };
@@ -257,7 +286,7 @@ anna (key_00c0ffee) changed the title to pie, the system prompt
 
     #[test]
     fn people_with_one_key_are_all_named_and_only_a_cancel_of_here_is_yours() {
-        let mut screen = Screen::default();
+        let mut screen = Screen::new(true);
         let present = |name: &str| json!({"client": 1, "by": "key_00c0ffee00c0ffee", "name": name});
         let cancel = || {
             event(json!({"type": "turn.cancel_asked", "seq": 2, "turn": "t", "by": "key_00c0ffee00c0ffee"}))

@@ -1,5 +1,7 @@
 //! The commands within a conversation: lines that begin with a slash. Pure; `interactive` does what they say.
 
+use pomona_protocol::limits::SEED_MAX;
+
 /// What a line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Slash {
@@ -53,9 +55,9 @@ pub(super) fn parse(line: &str) -> Option<Result<Slash, String>> {
 }
 
 fn parse_seed(text: &str) -> Result<Slash, String> {
-    let seed = text.parse::<u64>().ok().filter(|seed| i64::try_from(*seed).is_ok());
+    let seed = text.parse::<u64>().ok().filter(|seed| *seed <= SEED_MAX);
     seed.map(|seed| Slash::Seed(Some(seed)))
-        .ok_or_else(|| format!("{text} is no seed: expected an integer from 0 to {}", i64::MAX))
+        .ok_or_else(|| format!("{text} is no seed: expected an integer from 0 to {SEED_MAX}"))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use pomona_client::{ChatEvent, ChatRequest, Client, ClientError};
-use pomona_protocol::Usage;
+use pomona_protocol::{Said, Usage};
 use serde_json::{Value, json};
 
 use crate::output::harmless;
@@ -15,8 +15,12 @@ use crate::output::harmless;
 /// What came of a turn.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// Everything that came.
+    /// The text of the answer.
     pub(super) text: String,
+    /// What was thought before it.
+    thoughts: String,
+    /// Calls of tools: which, name, arguments.
+    calls: Vec<(u32, String, String)>,
     /// How it ended.
     pub(super) ending: Ending,
     model: String,
@@ -42,7 +46,7 @@ pub(super) async fn ask(
     client: &Client,
     request: &ChatRequest,
     interrupt: impl Future<Output = ()>,
-    mut show: impl FnMut(&str) -> anyhow::Result<()>,
+    mut show: impl FnMut(&Said, &str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Answer> {
     let start = Instant::now();
     let mut answer = Answer::empty(&request.model);
@@ -83,6 +87,8 @@ impl Answer {
     fn empty(model: &str) -> Self {
         Self {
             text: String::new(),
+            thoughts: String::new(),
+            calls: Vec::new(),
             ending: Ending::Interrupted,
             model: model.to_owned(),
             usage: None,
@@ -96,22 +102,40 @@ impl Answer {
         &mut self,
         event: ChatEvent,
         after: Duration,
-        show: &mut impl FnMut(&str) -> anyhow::Result<()>,
+        show: &mut impl FnMut(&Said, &str) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         match event {
             ChatEvent::Started { model } if model.is_empty() => {}
             ChatEvent::Started { model } => self.model = model,
             ChatEvent::Delta(text) => {
-                self.first_after.get_or_insert(after);
-                self.last_after = after;
-                self.pieces += 1;
+                self.heard(after);
                 self.text.push_str(&text);
-                show(&text)?;
+                show(&Said::Text, &text)?;
+            }
+            ChatEvent::Thought(text) => {
+                self.heard(after);
+                self.thoughts.push_str(&text);
+                show(&Said::Reasoning, &text)?;
+            }
+            ChatEvent::Call { index, name, arguments } => {
+                self.heard(after);
+                show(&Said::Call { index, name: name.clone() }, &arguments)?;
+                match self.calls.iter_mut().find(|call| call.0 == index) {
+                    Some(call) => call.2.push_str(&arguments),
+                    None => self.calls.push((index, name.unwrap_or_default(), arguments)),
+                }
             }
             ChatEvent::Finished { reason } => self.ending = Ending::Finished(reason),
             ChatEvent::Usage(usage) => self.usage = Some(usage),
         }
         Ok(())
+    }
+
+    /// Something came.
+    fn heard(&mut self, after: Duration) {
+        self.first_after.get_or_insert(after);
+        self.last_after = after;
+        self.pieces += 1;
     }
 
     /// Tokens of the answer; pieces of text are as near as it gets when the gateway did not say.
@@ -141,7 +165,7 @@ impl Answer {
             })
         ));
         match &self.ending {
-            Ending::Finished(reason) if reason == "stop" => {}
+            Ending::Finished(reason) if matches!(reason.as_str(), "stop" | "tool_calls") => {}
             Ending::Finished(reason) => parts.push(format!("ended by {}", harmless(reason))),
             Ending::Interrupted => parts.push("cancelled".to_owned()),
             Ending::Failed(_) => parts.push("failed".to_owned()),
@@ -155,8 +179,13 @@ impl Answer {
             Ending::Finished(reason) => Some(reason),
             Ending::Interrupted | Ending::Failed(_) => None,
         };
+        let call =
+            |(_, name, arguments): &(u32, String, String)| json!({"name": name, "arguments": arguments});
+        let calls: Vec<Value> = self.calls.iter().map(call).collect();
         json!({
             "text": self.text,
+            "reasoning": Some(&self.thoughts).filter(|text| !text.is_empty()),
+            "tool_calls": Some(calls).filter(|calls| !calls.is_empty()),
             "usage": self.usage,
             "finish_reason": reason,
             "ttft_ms": self.first_after.map(|after| (after.as_secs_f64() * 10_000.0).round() / 10.0),
@@ -174,7 +203,7 @@ mod tests {
         let mut answer = Answer::empty("sprout");
         let mut shown = String::new();
         let mut take = |event, ms| {
-            let show = &mut |text: &str| {
+            let show = &mut |_: &Said, text: &str| {
                 shown.push_str(text);
                 Ok(())
             };
@@ -184,7 +213,15 @@ mod tests {
         take(ChatEvent::Delta("Hel".to_owned()), 120);
         take(ChatEvent::Delta("lo".to_owned()), 320);
         take(ChatEvent::Finished { reason: "stop".to_owned() }, 330);
-        take(ChatEvent::Usage(Usage { prompt_tokens: 9, cached_tokens: 8, completion_tokens: 5 }), 331);
+        take(
+            ChatEvent::Usage(Usage {
+                prompt_tokens: 9,
+                cached_tokens: 8,
+                completion_tokens: 5,
+                ..Usage::default()
+            }),
+            331,
+        );
         assert_eq!(shown, "Hello");
         answer
     }
@@ -198,7 +235,9 @@ mod tests {
     fn a_program_gets_every_number() {
         let expected = json!({
             "text": "Hello",
-            "usage": {"prompt_tokens": 9, "cached_tokens": 8, "completion_tokens": 5},
+            "reasoning": null,
+            "tool_calls": null,
+            "usage": {"prompt_tokens": 9, "cached_tokens": 8, "completion_tokens": 5, "reasoning_tokens": 0, "accepted_tokens": 0},
             "finish_reason": "stop",
             "ttft_ms": 120.0,
             "tokens_per_s": 20.0,

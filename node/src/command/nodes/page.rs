@@ -164,6 +164,8 @@ pub(super) mod tests {
             engine_pid: Some(42),
             card: None,
             turns: 2,
+            is_pinned: false,
+            idle_ms: 0,
             kv_blocks_used: 5,
             kv_blocks_total: 10,
             error: None,
@@ -192,6 +194,7 @@ pub(super) mod tests {
                 model: pomona_protocol::ModelId::from("sprout"),
                 memory_bytes: 1 << 29,
                 digest: String::new(),
+                card: None,
             }],
             replicas: vec![replica],
         }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pomona_protocol::Permission;
-use pomona_protocol::v3::{MessageBody, SessionBody, SessionTurn, SummaryBody};
+use pomona_protocol::v3::{ContentBody, MessageBody, PartBody, SessionBody, SessionTurn, SummaryBody};
 
 use super::named;
 use crate::command::status::duration;
 use crate::output::{self, BOLD, DIM, harmless};
+use crate::spoken::{self, Manner};
 
 /// Characters of an id that people see: enough to tell thousands of sessions apart.
 const SHORT: usize = "ses_".len() + 8;
@@ -73,8 +74,8 @@ pub(super) fn page(session: &SessionBody, now_ms: u64) -> String {
 
 /// A question with its answer, as far as there is one.
 fn said(turn: &SessionTurn) -> String {
-    let mut text =
-        format!("{BOLD}>{BOLD:#} {}\n{}", harmless(&question(&turn.input)), harmless(turn.answer.trim_end()));
+    let answer = spoken::whole(Manner::Terminal, &turn.answer, &turn.marks);
+    let mut text = format!("{BOLD}>{BOLD:#} {}\n{}", harmless(&question(&turn.input)), answer.trim_end());
     if let Some(remark) = remark(turn) {
         if !turn.answer.is_empty() {
             text.push('\n');
@@ -87,7 +88,7 @@ fn said(turn: &SessionTurn) -> String {
 /// What is worth saying of the end of a turn; nothing when it simply ended.
 fn remark(turn: &SessionTurn) -> Option<String> {
     match (turn.state.as_str(), &turn.error, turn.reason.as_deref()) {
-        ("finished", _, Some("stop")) => None,
+        ("finished", _, Some("stop" | "tool_calls")) => None,
         ("finished", _, reason) => Some(format!("ended by {}", reason.unwrap_or("?"))),
         ("failed", Some(error), _) => Some(format!("failed: {} ({})", error.message, error.code)),
         (state, _, _) => Some(state.to_owned()),
@@ -148,7 +149,23 @@ pub(in crate::command) fn path_to_active(session: &SessionBody) -> Vec<&SessionT
 
 /// What was asked, as one text.
 pub(in crate::command) fn question(input: &[MessageBody]) -> String {
-    input.iter().map(|message| message.content.as_str()).collect::<Vec<_>>().join("\n\n")
+    input.iter().map(shown).collect::<Vec<_>>().join("\n\n")
+}
+
+/// Texts as they are, and a word for what is no text.
+pub(crate) fn shown(message: &MessageBody) -> String {
+    let parts = match &message.content {
+        ContentBody::Text(text) => return text.clone(),
+        ContentBody::Parts(parts) => parts,
+    };
+    let words = parts.iter().map(|part| match part {
+        PartBody::Text { text } => text.clone(),
+        PartBody::Image { media_type, .. } => format!("[{media_type}]\n"),
+        PartBody::Reasoning { .. } => String::new(),
+        PartBody::ToolCall { name, arguments, .. } => format!("[calls {name} {arguments}]\n"),
+        PartBody::Answers { call } => format!("[answers {call}]\n"),
+    });
+    words.collect()
 }
 
 /// "4 turns".
@@ -204,9 +221,10 @@ pub(super) mod tests {
             error: None,
             cancelled_by: None,
             model: "sprout".to_owned(),
-            input: vec![MessageBody { role: Role::User, content: asked.to_owned() }],
+            input: vec![MessageBody::text(Role::User, asked)],
             answer: format!("about {asked}"),
-            usage: Usage { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 },
+            marks: Vec::new(),
+            usage: Usage::default(),
             accepted_seq: 2,
             accepted_at: 0,
             ended_seq: None,

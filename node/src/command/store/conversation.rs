@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pomona_protocol::v3::{ExportBody, ExportTurn, MessageBody};
-use pomona_protocol::{Message, Part, SessionEvent, SessionEventBody, SessionSummary, TurnId, Usage};
+use pomona_protocol::said::join_marks;
+use pomona_protocol::v3::{ExportBody, ExportTurn, MessageBody, mark_bodies};
+use pomona_protocol::{Mark, SessionEvent, SessionEventBody, SessionSummary, TurnId, Usage};
 
 /// What a file of an exported session says it is.
 const FORMAT: &str = "pomona.session.v3";
@@ -12,6 +13,14 @@ const FORMAT: &str = "pomona.session.v3";
 struct Turn {
     parent: Option<TurnId>,
     export: ExportTurn,
+    marks: Vec<Mark>,
+}
+
+impl Turn {
+    fn say(&mut self, text: &str, marks: &[Mark]) {
+        join_marks(&mut self.marks, self.export.answer.len() as u32, marks);
+        self.export.answer.push_str(text);
+    }
 }
 
 /// What `import` takes. Turns whose acceptance is not among the events are not in it.
@@ -28,23 +37,26 @@ pub(super) fn conversation(session: &SessionSummary, events: &[SessionEvent]) ->
                 }
             }
             SessionEventBody::Accepted { turn, parent, input, model, .. } => {
-                let input = input
-                    .iter()
-                    .map(|message| MessageBody { role: message.role, content: text(message) })
-                    .collect();
-                let usage = Usage { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 };
-                let export = ExportTurn { input, answer: String::new(), model: model.0.clone(), usage };
-                turns.insert(*turn, Turn { parent: *parent, export });
+                let input = input.iter().cloned().map(MessageBody::from).collect();
+                let usage = Usage::default();
+                let export = ExportTurn {
+                    input,
+                    answer: String::new(),
+                    marks: Vec::new(),
+                    model: model.0.clone(),
+                    usage,
+                };
+                turns.insert(*turn, Turn { parent: *parent, export, marks: Vec::new() });
                 active = Some(*turn);
             }
-            SessionEventBody::Tokens { turn, text, .. } => {
+            SessionEventBody::Tokens { turn, text, marks, .. } => {
                 if let Some(turn) = turns.get_mut(turn) {
-                    turn.export.answer.push_str(text);
+                    turn.say(text, marks);
                 }
             }
-            SessionEventBody::Finished { turn, text, usage, .. } => {
+            SessionEventBody::Finished { turn, text, marks, usage, .. } => {
                 if let Some(turn) = turns.get_mut(turn) {
-                    turn.export.answer.push_str(text);
+                    turn.say(text, marks);
                     turn.export.usage = *usage;
                 }
             }
@@ -60,7 +72,7 @@ pub(super) fn conversation(session: &SessionSummary, events: &[SessionEvent]) ->
     // Taken out, so that a log that goes in circles ends as well.
     while let Some(turn) = active.and_then(|turn| turns.remove(&turn)) {
         active = turn.parent;
-        path.push(turn.export);
+        path.push(ExportTurn { marks: mark_bodies(&turn.marks), ..turn.export });
     }
     path.reverse();
     ExportBody {
@@ -73,19 +85,13 @@ pub(super) fn conversation(session: &SessionSummary, events: &[SessionEvent]) ->
     }
 }
 
-fn text(message: &Message) -> String {
-    let texts = message.parts.iter().map(|part| match part {
-        Part::Text(text) => text.as_str(),
-    });
-    texts.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use pomona_protocol::{
-        FinishReason, ModelId, Principal, Role, Sampling, SessionChange, SessionId, TurnOrigin,
+        AnswerForm, FinishReason, Message, ModelId, Principal, Role, Sampling, SessionChange, SessionId,
+        TurnOrigin,
     };
 
     use super::*;
@@ -106,23 +112,33 @@ mod tests {
             model: ModelId::from("sprout"),
             system: None,
             sampling: Sampling::default(),
+            form: AnswerForm::default(),
             note: None,
         }
     }
 
     fn finished(turn: u128, text: &str) -> SessionEventBody {
-        let usage = Usage { prompt_tokens: 3, cached_tokens: 0, completion_tokens: 2 };
+        let usage = Usage { prompt_tokens: 3, cached_tokens: 0, completion_tokens: 2, ..Usage::default() };
         SessionEventBody::Finished {
             turn: TurnId(turn),
             reason: FinishReason::Stop,
             text: text.to_owned(),
             usage,
+            marks: Vec::new(),
+            stop: None,
         }
     }
 
     fn tokens(turn: u128, text: &str) -> SessionEventBody {
         let ends = vec![u32::try_from(text.len()).unwrap()];
-        SessionEventBody::Tokens { turn: TurnId(turn), first: 0, ids: vec![1], text: text.to_owned(), ends }
+        SessionEventBody::Tokens {
+            turn: TurnId(turn),
+            first: 0,
+            ids: vec![1],
+            text: text.to_owned(),
+            ends,
+            marks: Vec::new(),
+        }
     }
 
     #[test]
@@ -154,9 +170,12 @@ mod tests {
         ];
         let events: Vec<SessionEvent> = (1..).zip(bodies).map(|(seq, body)| event(seq, body)).collect();
         let export = conversation(&summary, &events);
-        let said: Vec<(&str, &str)> =
-            export.turns.iter().map(|turn| (turn.input[0].content.as_str(), turn.answer.as_str())).collect();
-        assert_eq!(said, [("apples", "apples"), ("pears", "pear")]);
+        let said: Vec<(String, &str)> = export
+            .turns
+            .iter()
+            .map(|turn| (turn.input[0].content.plain_text(), turn.answer.as_str()))
+            .collect();
+        assert_eq!(said, [("apples".to_owned(), "apples"), ("pears".to_owned(), "pear")]);
         assert_eq!((export.system.as_deref(), export.format.as_str()), (Some("be brief"), FORMAT));
         // The beginning of the log is not kept any more.
         assert_eq!(conversation(&summary, &events[4..]).turns.len(), 1);
