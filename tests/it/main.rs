@@ -24,11 +24,18 @@ mod session_crash;
 mod session_gateways;
 mod session_input;
 mod session_order;
+mod spoken;
 
 mod join;
 mod survive;
 mod update;
 mod weights;
+
+#[allow(dead_code, reason = "the tests of `weights`, whose file this is, play more tricks than these")]
+#[path = "../../weights/tests/exchange/fake_hub.rs"]
+mod fake_hub;
+mod model_life;
+mod pull;
 
 mod fleet;
 #[cfg(target_os = "linux")]

@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use bytes::BytesMut;
 use pomona_protocol::limits::EVENT_FRAME_BYTES_MAX;
+use pomona_protocol::said::{join_marks, pieces};
 use pomona_protocol::{
-    EngineLoad, EngineReport, FrameDecoder, Message, ModelId, Open, OutputFormat, Role, Sampling, TurnEvent,
-    TurnId, TurnInput, TurnRequest, encode_frame,
+    AnswerForm, EngineLoad, EngineReport, FrameDecoder, Message, ModelId, Open, Role, Said, Sampling, Task,
+    TurnEvent, TurnId, TurnInput, TurnRequest, encode_frame,
 };
 use pomona_tests::script::{answer, token_id};
 use pomona_tests::system;
@@ -73,9 +74,11 @@ fn request(words: &str, resume: Vec<u32>) -> TurnRequest {
         model: ModelId::from("sprout"),
         input: TurnInput::Messages(vec![Message::text(Role::User, words)]),
         sampling: Sampling { seed: 5, ..Sampling::default() },
-        output_format: OutputFormat::Text,
+        task: Task::Generate,
+        form: AnswerForm::default(),
         resume,
         deadline_ms: 0,
+        asked_ms: 0,
     }
 }
 
@@ -95,6 +98,46 @@ async fn an_answer_follows_from_seed_and_index() -> Result<()> {
     let resume = (0..4).map(|index| token_id(5, index)).collect();
     let rest = engine.turn(request("hello", resume)).await?;
     ensure!(answer(5, 4) + &text(&rest) == answer(5, 9), "{rest:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn thoughts_and_calls_follow_from_seed_and_index_too() -> Result<()> {
+    let engine = Engine::start("tokens=3 chunk=2")?;
+    let read = |events: &[TurnEvent]| {
+        let (mut text, mut marks) = (String::new(), Vec::new());
+        for event in events {
+            if let TurnEvent::Tokens { text: more, marks: told, .. } = event {
+                join_marks(&mut marks, text.len() as u32, told);
+                text.push_str(more);
+            }
+        }
+        (text, marks)
+    };
+    let events = engine.turn(request("thinks=1 calls=f,g", Vec::new())).await?;
+    let (text, marks) = read(&events);
+    let kinds: Vec<Said> = pieces(&text, &marks).map(|(kind, _)| kind.clone()).collect();
+    let call = |index, name: &str| Said::Call { index, name: Some(name.to_owned()) };
+    ensure!(kinds == [Said::Reasoning, Said::Text, call(0, "f"), call(1, "g")], "{kinds:?}");
+    ensure!(text.ends_with("{\"seed\": 5}{\"seed\": 5}"), "{text}");
+    for shown in 0..7 {
+        let resume = (0..shown).map(|index| token_id(5, index)).collect();
+        let rest = engine.turn(request("thinks=1 calls=f,g", resume)).await?;
+        ensure!(text.ends_with(&read(&rest).0), "{rest:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_text_has_its_vector() -> Result<()> {
+    let engine = Engine::start("")?;
+    let task = Task::Embed { dimensions: Some(2) };
+    let input = TurnInput::Text("abb".to_owned());
+    let events = engine.turn(TurnRequest { task, input, ..request("", Vec::new()) }).await?;
+    let Some(TurnEvent::Finished { embedding, .. }) = events.last() else {
+        anyhow::bail!("{events:?}");
+    };
+    ensure!(*embedding == [2.0, 1.0], "{embedding:?}");
     Ok(())
 }
 

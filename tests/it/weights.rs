@@ -15,7 +15,7 @@ use crate::support::{eventually, turn};
 const TRAVEL_LIMIT: Duration = Duration::from_secs(60);
 
 /// Puts a copy of the built-in model into the models of this home, under another name.
-fn give_model(home: &Path, name: &str) -> Result<()> {
+pub(crate) fn give_model(home: &Path, name: &str) -> Result<()> {
     let folder = home.join("data/models").join(name);
     std::fs::create_dir_all(&folder)?;
     for entry in std::fs::read_dir(build::root().join("engine/sprout/model"))? {

@@ -46,7 +46,38 @@ async function tell(session, turns) {
   throw new Error(`the session ended after ${ended} turns`);
 }
 
+// What a model cannot do is refused by name; both are right here.
+async function orRefused(made, check) {
+  const refused = await made.then(check, (error) => error);
+  if (refused instanceof Error && refused.status === 400) return assert(refused.code ?? refused.error?.error?.code);
+  if (refused instanceof Error) throw refused;
+}
+
 const rules = {
+  async aToolIsCalledOrRefusedByName() {
+    const pick = { name: "pick", parameters: { type: "object", properties: {} } };
+    const tools = [{ type: "function", function: pick }];
+    const asked = { model, messages, tools, tool_choice: "required", max_tokens: 64 };
+    await orRefused(openai.chat.completions.create(asked), (answer) => {
+      for (const call of answer.choices[0].message.tool_calls ?? []) assert.equal(call.function.name, "pick");
+    });
+    const custom = [{ name: "pick", input_schema: { type: "object", properties: {} } }];
+    await orRefused(anthropic.messages.create({ model, messages, tools: custom, max_tokens: 64 }), (message) => {
+      assert(message.content.every((block) => ["text", "thinking", "tool_use"].includes(block.type)));
+    });
+  },
+  async textsAreEmbeddedOrRefusedByName() {
+    await orRefused(openai.embeddings.create({ model, input: ["an apple", "a pear"] }), (made) => {
+      assert.deepEqual(made.data.map((each) => each.index), [0, 1]);
+    });
+  },
+  async aSchemaHoldsInEveryAnswer() {
+    if (!process.env.POMONA_TEST_FORMS) return;
+    const schema = { type: "object", properties: { ok: { type: "boolean" } }, required: ["ok"], additionalProperties: false };
+    const response_format = { type: "json_schema", json_schema: { name: "verdict", strict: true, schema } };
+    const answer = await openai.chat.completions.create({ model, messages, response_format, max_tokens: 100 });
+    assert.equal(typeof JSON.parse(answer.choices[0].message.content).ok, "boolean");
+  },
   async aChatIsAnsweredAndStreamed() {
     const answer = await openai.chat.completions.create({ model, messages, max_tokens: 16 });
     assert(answer.choices[0].message.content);

@@ -146,7 +146,8 @@ def errors_have_anthropics_shape():
     for options, says in (
         ({"messages": []}, "messages is empty"),
         ({"max_tokens": 0}, "max_tokens"),
-        ({"tools": [{"name": "f", "input_schema": {"type": "object"}}]}, "tools"),
+        ({"tools": [{"name": "f g", "input_schema": {"type": "object"}}]}, "tools[0].name"),
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "web_search"),
         ({"messages": [{"role": "user", "content": [{"type": "document", "source": {}}]}]}, "document"),
         ({"extra_body": {"temperature": 9}}, "temperature"),
     ):
@@ -168,6 +169,28 @@ def a_stream_that_is_closed_early_frees_the_client():
     next(iter(stream))
     stream.close()
     assert ask(max_tokens=4).content[0].text
+
+
+def a_stop_sequence_is_named():
+    if not os.environ.get("POMONA_TEST_FORMS"):
+        return
+    said = ask(max_tokens=40, temperature=0).content[0].text
+    middle = said[len(said) // 2 :].split()
+    if len(middle) < 2:
+        return
+    message = ask(max_tokens=40, temperature=0, stop_sequences=[middle[1]])
+    assert (message.stop_reason, message.stop_sequence) == ("stop_sequence", middle[1]), message
+
+
+def tools_are_called_or_refused_by_name():
+    tool = {"name": "pick", "input_schema": {"type": "object", "properties": {}}}
+    try:
+        message = ask(tools=[tool], tool_choice={"type": "any"}, max_tokens=64)
+    except anthropic.BadRequestError as error:
+        assert error.body["error"]["code"], error.body
+        return
+    for block in message.content:
+        assert block.type in ("text", "thinking", "tool_use"), block
 
 
 def main():

@@ -3,6 +3,7 @@
 OPENAI_BASE_URL and OPENAI_API_KEY say where. The last line printed counts the rules.
 """
 
+import json
 import os
 import sys
 import threading
@@ -10,6 +11,8 @@ import traceback
 
 import openai
 
+# Set where the engine holds answers to a form.
+FORMS = os.environ.get("POMONA_TEST_FORMS")
 client = openai.OpenAI(max_retries=0, timeout=60)
 STORY = [{"role": "user", "content": "Tell me a story about an apple tree."}]
 
@@ -174,6 +177,71 @@ def sixteen_at_once_are_all_answered():
     for thread in threads:
         thread.join()
     assert len(results) == 16 and all(len(reasons) == 1 for _, reasons, _ in results)
+
+
+def tools_are_called_or_refused_by_name():
+    """A model whose template knows no tools says so; one that does must call the tool that it has to."""
+    tool = {"type": "function", "function": {"name": "pick", "parameters": {"type": "object", "properties": {}}}}
+    try:
+        answer = ask(tools=[tool], tool_choice="required", max_tokens=64)
+    except openai.BadRequestError as error:
+        assert error.code, error
+        return
+    choice = answer.choices[0]
+    for call in choice.message.tool_calls or []:
+        assert call.id.startswith("call_") and call.type == "function" and call.function.name == "pick", call
+    assert choice.finish_reason in ("tool_calls", "stop", "length"), choice
+
+
+def what_does_not_fit_a_request_is_named():
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    for options, code in (
+        ({"tools": [{"type": "web_search"}]}, "tool_type_not_supported"),
+        ({"messages": [{"role": "user", "content": [image]}]}, "image_not_fetched"),
+        ({"messages": [{"role": "tool", "tool_call_id": "c", "content": "21"}]}, "invalid_request"),
+        ({"extra_body": {"guided_regex": "a", "guided_json": {}}}, "invalid_request"),
+    ):
+        try:
+            ask(**options)
+        except openai.BadRequestError as error:
+            assert error.code == code, (options, error)
+        else:
+            raise AssertionError(f"not refused: {options}")
+
+
+def a_schema_holds_in_every_answer():
+    if not FORMS:
+        return
+    schema = {
+        "type": "object",
+        "properties": {"name": {"enum": ["apple", "pear"]}, "ripe": {"type": "boolean"}},
+        "required": ["name", "ripe"],
+        "additionalProperties": False,
+    }
+    form = {"type": "json_schema", "json_schema": {"name": "fruit", "strict": True, "schema": schema}}
+    for seed in range(3):
+        whole = ask(response_format=form, seed=seed, max_tokens=200).choices[0]
+        assert whole.finish_reason == "stop", whole
+        fruit = json.loads(whole.message.content)
+        assert set(fruit) == {"name", "ripe"} and fruit["name"] in ("apple", "pear"), fruit
+        text, _, _ = collect(ask(response_format=form, seed=seed, max_tokens=200, stream=True))
+        assert text == whole.message.content, (text, whole)
+
+
+def an_expression_holds_in_every_answer():
+    if not FORMS:
+        return
+    answer = ask(extra_body={"guided_regex": "[ab]{3}"}, max_tokens=20).choices[0].message.content
+    assert len(answer) == 3 and set(answer) <= set("ab"), answer
+
+
+def embeddings_are_made_or_refused_by_name():
+    try:
+        made = client.embeddings.create(model=MODEL, input=["an apple", "a pear"])
+    except openai.BadRequestError as error:
+        assert error.code, error
+        return
+    assert [each.index for each in made.data] == [0, 1] and made.data[0].embedding, made
 
 
 def main():

@@ -283,7 +283,7 @@ def a_stream_with_a_key_goes_on_when_it_is_left():
 def bad_input_is_named():
     for options, code, param in (
         ({"input": []}, "invalid_request", "input"),
-        ({"tools": [{"type": "function", "name": "f", "parameters": {}, "strict": True}]}, "tools_not_supported", "tools"),
+        ({"tools": [{"type": "web_search"}]}, "tool_type_not_supported", "tools[0].type"),
         ({"temperature": 3}, "invalid_request", "temperature"),
         ({"max_output_tokens": 0}, "invalid_request", "max_output_tokens"),
         ({"truncation": "both"}, "invalid_request", "truncation"),
@@ -317,6 +317,26 @@ def another_key_sees_nothing_of_it():
         refused(openai.NotFoundError, lambda: call(name))
     refused(openai.NotFoundError, lambda: other.responses.create(model=MODEL, input="x", previous_response_id=name))
     assert client.responses.retrieve(name).id == name
+
+
+def a_schema_holds_and_is_repeated():
+    schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"], "additionalProperties": False}
+    form = {"format": {"type": "json_schema", "name": "verdict", "schema": schema, "strict": True}}
+    if not os.environ.get("POMONA_TEST_FORMS"):
+        return
+    response = ask(text=form, max_output_tokens=100)
+    assert isinstance(json.loads(response.output_text)["ok"], bool), response.output_text
+    assert client.responses.retrieve(response.id).text.format.type == "json_schema"
+
+
+def tools_are_repeated_or_refused_by_name():
+    tool = {"type": "function", "name": "pick", "parameters": {"type": "object", "properties": {}}, "strict": True}
+    try:
+        response = ask(tools=[tool])
+    except openai.BadRequestError as error:
+        assert error.code, error
+        return
+    assert response.tools[0].name == "pick" and response.tool_choice == "auto", response
 
 
 def main():

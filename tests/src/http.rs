@@ -43,6 +43,13 @@ impl Api {
         self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.key)
     }
 
+    /// A page of JSON with its status.
+    pub async fn get_json(&self, path: &str) -> Result<(u16, Value)> {
+        let (status, text) = self.get(path).await?;
+        let body = serde_json::from_str(&text).with_context(|| format!("GET {path}: {text}"))?;
+        Ok((status, body))
+    }
+
     /// Status and body of a `GET`.
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
         let response = self.request(reqwest::Method::GET, path).send().await?;

@@ -5,6 +5,7 @@
 pub mod build;
 pub mod random;
 pub mod script;
+pub mod spoken;
 
 pub mod launch;
 pub mod process;

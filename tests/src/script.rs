@@ -38,6 +38,10 @@ pub struct Script {
     pub never_ready: bool,
     /// Loading fails with this message.
     pub load_fails: Option<String>,
+    /// Tokens of an answer that are thoughts, the first ones.
+    pub thinks: Option<u32>,
+    /// Tools that an answer calls behind its text.
+    pub calls: Vec<String>,
 }
 
 impl Default for Script {
@@ -58,6 +62,8 @@ impl Default for Script {
             load_ms: 0,
             never_ready: false,
             load_fails: None,
+            thinks: None,
+            calls: Vec::new(),
         }
     }
 }
@@ -91,6 +97,8 @@ impl Script {
             "state" => self.state = Some(value.to_owned()),
             "load_ms" => self.load_ms = number.unwrap_or(0).into(),
             "never_ready" => self.never_ready = number == Some(1),
+            "thinks" => self.thinks = number,
+            "calls" => self.calls = value.split(',').map(str::to_owned).collect(),
             "load_fails" => self.load_fails = Some(value.to_owned()),
             _ => {}
         }

@@ -10,9 +10,10 @@ use bytes::BytesMut;
 use pomona_protocol::limits::{EVENT_FRAME_BYTES_MAX, REQUEST_FRAME_BYTES_MAX};
 use pomona_protocol::{
     Cause, EngineLoad, EngineReport, FinishReason, FrameDecoder, ModelCard, ModelId, Open, Part, StepSample,
-    TokenLogprob, TopLogprob, TurnEvent, TurnInput, TurnRequest, Usage, encode_frame,
+    Task, TokenLogprob, TopLogprob, TurnEvent, TurnInput, TurnRequest, Usage, encode_frame,
 };
 use pomona_tests::script::{Fault, Script, token_id, token_text};
+use pomona_tests::spoken::{self, Plan};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
@@ -151,6 +152,7 @@ fn card(engine: &Engine) -> ModelCard {
         vocabulary: 50_000,
         weight_bytes: 2,
         kv_bytes_per_token: 0,
+        ..ModelCard::default()
     }
 }
 
@@ -177,6 +179,7 @@ fn load(engine: &Engine) -> EngineLoad {
 async fn turn(engine: &Engine, request: &TurnRequest, writer: &mut Writer) -> Result<()> {
     let prompt = last_text(&request.input);
     let script = engine.script.told(prompt);
+    let plan = Plan::new(&script, &request.form);
     let seed = request.sampling.seed;
     let prompt_tokens = prompt.split_whitespace().count().max(1) as u32;
     engine.prompt_tokens.fetch_add(prompt_tokens.into(), Ordering::AcqRel);
@@ -186,7 +189,15 @@ async fn turn(engine: &Engine, request: &TurnRequest, writer: &mut Writer) -> Re
         return writer.send(&TurnEvent::Failed { cause: Cause::Internal { message } }).await;
     }
     writer.send(&TurnEvent::Started { prompt_tokens, cached_tokens: 0 }).await?;
-    let end = request.sampling.max_tokens.unwrap_or(u32::MAX).min(script.tokens);
+    if let Task::Embed { dimensions } = request.task {
+        let usage = Usage { prompt_tokens, ..Usage::default() };
+        let mut finished = TurnEvent::finished(FinishReason::Stop, "", usage);
+        if let TurnEvent::Finished { embedding, .. } = &mut finished {
+            *embedding = spoken::embedding(&request.input, dimensions);
+        }
+        return writer.send(&finished).await;
+    }
+    let end = request.sampling.max_tokens.unwrap_or(u32::MAX).min(plan.len());
     let mut index = request.resume.len() as u32;
     if script.prefill_us > 0 {
         let _prefilling = Counted::new(&engine.prefilling, prompt_tokens + index);
@@ -206,7 +217,7 @@ async fn turn(engine: &Engine, request: &TurnRequest, writer: &mut Writer) -> Re
             continue;
         }
         let next = next_cut(&script, index, end);
-        writer.queue(&tokens(request, seed, index, next))?;
+        writer.queue(&tokens(request, &plan, index, next))?;
         if next < end {
             writer.flush().await?;
         }
@@ -214,9 +225,13 @@ async fn turn(engine: &Engine, request: &TurnRequest, writer: &mut Writer) -> Re
         engine.generated_tokens.fetch_add((next - index).into(), Ordering::AcqRel);
         index = next;
     }
-    let reason = if end < script.tokens { FinishReason::Length } else { FinishReason::Stop };
-    let usage = Usage { prompt_tokens, cached_tokens: 0, completion_tokens: end };
-    writer.send(&TurnEvent::Finished { reason, text: String::new(), usage }).await
+    let reason = match end < plan.len() {
+        true => FinishReason::Length,
+        false if plan.has_calls() => FinishReason::ToolCalls,
+        false => FinishReason::Stop,
+    };
+    let usage = Usage { prompt_tokens, completion_tokens: end, ..Usage::default() };
+    writer.send(&TurnEvent::finished(reason, "", usage)).await
 }
 
 /// A number that is part of a gauge for as long as this lives.
@@ -244,15 +259,16 @@ fn next_cut(script: &Script, index: u32, end: u32) -> u32 {
     (index + 1..last).find(|&at| script.fault_at(at).is_some()).unwrap_or(last)
 }
 
-fn tokens(request: &TurnRequest, seed: u64, first: u32, next: u32) -> TurnEvent {
+fn tokens(request: &TurnRequest, plan: &Plan, first: u32, next: u32) -> TurnEvent {
+    let seed = request.sampling.seed;
     let ids: Vec<u32> = (first..next).map(|index| token_id(seed, index)).collect();
-    let text = ids.iter().map(|&id| token_text(id)).collect();
+    let (text, marks) = plan.say(seed, first, next);
     let logprob = |&id: &u32| {
         let chosen = TopLogprob { id, bytes: token_text(id).into_bytes(), logprob: -0.5 };
         TokenLogprob { top: vec![chosen.clone()], chosen }
     };
     let logprobs = request.sampling.logprobs.map(|_| ids.iter().map(logprob).collect()).unwrap_or_default();
-    TurnEvent::Tokens { first, ids, text, logprobs }
+    TurnEvent::Tokens { first, ids, text, marks, logprobs }
 }
 
 async fn fail(engine: &Engine, fault: Fault, writer: &mut Writer) -> Result<()> {
@@ -271,7 +287,7 @@ fn last_text(input: &TurnInput) -> &str {
     match input {
         TurnInput::Messages(messages) => {
             let parts = messages.last().map(|message| message.parts.as_slice()).unwrap_or_default();
-            parts.iter().map(|Part::Text(text)| text.as_str()).next_back().unwrap_or_default()
+            parts.iter().filter_map(Part::as_text).next_back().unwrap_or_default()
         }
         TurnInput::Text(text) => text,
         TurnInput::Tokens(_) => "",
