@@ -3,7 +3,7 @@
 //! Templates are programs from a model folder (Jinja, as the `transformers` library runs them), so they get
 //! fuel, a limit on their output and no access to anything. Read once per engine by `serve`, which renders
 //! each conversation and then tokenises it without adding special tokens. What a template offers is read off its
-//! source by [`abilities`].
+//! source by [`abilities()`].
 
 mod abilities;
 mod conversation;

@@ -1,6 +1,6 @@
 //! The matrix product with quantised weights: sixteen rows of weights side by side, one per lane.
 //!
-//! Weights lie in blocks of 32 columns by sixteen rows ([`format`]). Two ways to multiply:
+//! Weights lie in blocks of 32 columns by sixteen rows ([`mod@format`]). Two ways to multiply:
 //! - [`integers`]: activations are quantised to bytes with one scale per 32 columns, products are summed as whole
 //!   numbers, which gives one result in any order, and each block's sum is scaled and added in the order of columns.
 //! - [`floats`]: weights are widened in registers and multiplied by activations in f32, in the order of columns.
