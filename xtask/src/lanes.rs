@@ -47,11 +47,11 @@ const LANES: &[Lane] = &[
     Lane { name: "fmt", proves: "the code is formatted", budget: minutes(1), run: cargo::fmt },
     Lane { name: "tidy", proves: "the repository keeps its own rules", budget: minutes(1), run: cargo::tidy },
     Lane { name: "clippy", proves: "no lint complains", budget: minutes(12), run: cargo::clippy },
-    Lane { name: "unit", proves: "each crate keeps its contracts", budget: minutes(20), run: cargo::unit },
+    Lane { name: "unit", proves: "each crate keeps its contracts", budget: minutes(30), run: cargo::unit },
     Lane {
         name: "mlx",
         proves: "the MLX backend computes on Linux what the references say",
-        budget: minutes(8),
+        budget: minutes(15),
         run: mlx::mlx,
     },
     Lane {
