@@ -6,6 +6,7 @@
 
 mod table;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,12 +73,16 @@ impl Tokenizer {
     /// Reads a tokenizer from the bytes of its JSON file.
     pub fn from_json(json: &[u8], vocabulary: usize) -> Result<Self, TokenizerError> {
         let unreadable = |message: String| TokenizerError::Unreadable { path: PathBuf::new(), message };
-        let mut inner =
-            tokenizers::Tokenizer::from_bytes(json).map_err(|error| unreadable(error.to_string()))?;
-        // Files saved from training may cut or pad; a prompt must come through whole.
-        inner.with_truncation(None).map_err(|error| unreadable(error.to_string()))?;
-        inner.with_padding(None);
+        // First, since the library panics on some text that is no JSON, a file that was cut for instance.
         let declared = serde_json::from_slice(json).map_err(|error| unreadable(error.to_string()))?;
+        let read = || -> tokenizers::Result<tokenizers::Tokenizer> {
+            let mut inner = tokenizers::Tokenizer::from_bytes(json)?;
+            // Files saved from training may cut or pad; a prompt must come through whole.
+            inner.with_truncation(None)?;
+            inner.with_padding(None);
+            Ok(inner)
+        };
+        let inner = contained(read).map_err(unreadable)?;
         let vocabulary_ids = inner.get_vocab(true);
         if let Some((token, id)) = vocabulary_ids.iter().max_by_key(|(_, id)| **id)
             && *id as usize >= vocabulary
@@ -115,10 +120,39 @@ impl Tokenizer {
     }
 
     fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>, TokenizerError> {
-        let encoding = self
-            .inner
-            .encode_fast(text, add_special_tokens)
-            .map_err(|error| TokenizerError::Encode { message: error.to_string() })?;
+        let encoding = contained(|| self.inner.encode_fast(text, add_special_tokens));
+        let encoding = encoding.map_err(|message| TokenizerError::Encode { message })?;
         Ok(encoding.get_ids().to_vec())
+    }
+}
+
+/// Does work of the library. It takes some files for its own mistakes, which must end neither the engine nor a step: a
+/// panic becomes an error. Nothing of ours is left half done by it.
+fn contained<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(_) => Err("the library `tokenizers` breaks on it".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_cut_is_refused_wherever_it_was() {
+        let whole = include_str!("../sprout/model/tokenizer.json");
+        let decoder = whole.find("\"decoder\"").unwrap();
+        for end in [0, 1, decoder, decoder + 12, decoder + 20, whole.len() - 1] {
+            let refused = Tokenizer::from_json(&whole.as_bytes()[..end], 4096);
+            assert!(matches!(refused, Err(TokenizerError::Unreadable { .. })), "cut at {end}");
+        }
+        assert!(Tokenizer::from_json(whole.as_bytes(), 4096).is_ok());
+    }
+
+    #[test]
+    fn a_panic_of_the_library_is_an_error() {
+        let broken: Result<(), String> = contained(|| panic!("its mistake"));
+        assert_eq!(broken.unwrap_err(), "the library `tokenizers` breaks on it");
     }
 }

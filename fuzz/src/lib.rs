@@ -4,6 +4,7 @@
 //! the fuzzer does not have to guess lengths; the others are the size of the pieces that it arrives in.
 
 pub mod models;
+mod panics;
 
 use bytes::{BufMut, BytesMut};
 use pomona_protocol::{FrameDecoder, FrameError, encode_frame};

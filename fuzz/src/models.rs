@@ -6,7 +6,7 @@ use pomona_engine::template::{ChatTemplate, Conversation};
 use pomona_engine::tokenizer::{Tokenizer, TokenizerError};
 use pomona_protocol::{AnswerForm, Message, Role, Tool};
 
-use crate::sentence;
+use crate::{panics, sentence};
 
 /// Rows of the embedding that every tokenizer is for.
 const VOCABULARY: usize = 1 << 16;
@@ -39,6 +39,7 @@ pub fn decoder(config: &DecoderConfig) {
 /// # Panics
 /// When a text becomes an id beyond the vocabulary, or an error goes on and on.
 pub fn tokenizer(json: &[u8], about: &[u8]) {
+    panics::are_fatal_if_not_caught();
     let refused = |error: TokenizerError| sentence(&error, about);
     let Ok(tokenizer) = Tokenizer::from_json(json, VOCABULARY).map_err(refused) else { return };
     for encoded in [tokenizer.encode_text(TEXT), tokenizer.encode_rendered(TEXT)] {
