@@ -193,6 +193,21 @@ async fn a_person_asks_reads_cancels_and_leaves_the_terminal_as_it_was() -> Resu
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_pressed_while_the_window_changes_its_size_is_not_lost() -> Result<()> {
+    let pomona = scripted("tokens=12").start().await?;
+    let mut tui = Tui::start(&pomona)?;
+    tui.until_shows("online here").await?;
+    for (number, letter) in ('a'..='t').enumerate() {
+        tui.resize(24 + u16::from(number % 2 == 0), 100)?;
+        tui.press(&letter.to_string())?;
+        let typed: String = ('a'..=letter).collect();
+        tui.until_shows(&format!("> {typed}")).await?;
+    }
+    tui.press(CONTROL_Q)?;
+    tui.check_restored(0).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_terminal_that_reads_nothing_holds_nothing_up() -> Result<()> {
     let pomona = scripted("tokens=12").start().await?;
     let mut tui = Tui::start(&pomona)?;

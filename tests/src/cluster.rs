@@ -111,6 +111,23 @@ impl Cluster {
         Ok(())
     }
 
+    /// Waits until the other gateways, too, know all nodes that run as alive with a ready replica.
+    pub async fn until_known_everywhere(&self) -> Result<()> {
+        let started = Instant::now();
+        for gateway in self.gateways.iter().skip(1) {
+            loop {
+                let members = members(&gateway.api).await.unwrap_or_default();
+                let is_known = |name: &str| members.iter().any(|member| member.name == name && is_ready(member));
+                if self.nodes.iter().filter(|node| node.is_running()).all(|node| is_known(&node.name)) {
+                    break;
+                }
+                ensure!(started.elapsed() < CHANGE_LIMIT, "a gateway does not know all nodes: {members:?}");
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+        Ok(())
+    }
+
     /// Position of the node on which the only turn runs.
     pub async fn busy(&self) -> Result<usize> {
         let started = Instant::now();

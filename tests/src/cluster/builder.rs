@@ -133,10 +133,11 @@ impl Builder {
         self
     }
 
-    /// Starts everything and waits until every node is alive with a ready replica.
+    /// Starts everything and waits until every gateway knows every node as alive with a ready replica.
     pub async fn start(self) -> Result<Cluster> {
         let cluster = self.start_gateways_and_join().await?;
         cluster.until_all_ready().await.with_context(|| cluster.printed())?;
+        cluster.until_known_everywhere().await.with_context(|| cluster.printed())?;
         Ok(cluster)
     }
 
