@@ -159,20 +159,25 @@ impl Weight for Half {
     }
 }
 
+/// The same number in all lanes of a kind that exists, so that the machine has its instruction set.
+#[inline(always)]
+pub(crate) fn splat<L: Lanes>(_exists: L, number: f32) -> L {
+    // SAFETY: the first argument exists, so the machine has its instruction set.
+    unsafe { L::splat(number) }
+}
+
 /// e to the power of each lane; relative error below 3e-7. Below -87 it gives what -87 gives, above 88 what 88 gives.
 #[inline(always)]
 pub(crate) fn exp<L: Lanes>(x: L) -> L {
-    // SAFETY: `x` exists, so the machine has its instruction set.
-    let splat = |number: f32| unsafe { L::splat(number) };
-    let x = x.max(splat(-87.0)).min(splat(88.0));
-    let whole = x.mul(splat(std::f32::consts::LOG2_E)).round();
+    let x = x.max(splat(x, -87.0)).min(splat(x, 88.0));
+    let whole = x.mul(splat(x, std::f32::consts::LOG2_E)).round();
     // Subtract whole * ln 2 in two parts, the first exactly representable times small integers.
-    let rest = whole.mul_add(splat(-0.693_359_4), x);
-    let rest = whole.mul_add(splat(2.121_944_4e-4), rest);
-    let mut polynomial = splat(1.987_569_1e-4);
+    let rest = whole.mul_add(splat(x, -0.693_359_4), x);
+    let rest = whole.mul_add(splat(x, 2.121_944_4e-4), rest);
+    let mut polynomial = splat(x, 1.987_569_1e-4);
     for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
-        polynomial = polynomial.mul_add(rest, splat(coefficient));
+        polynomial = polynomial.mul_add(rest, splat(x, coefficient));
     }
-    let exponential = polynomial.mul_add(rest.mul(rest), rest.add(splat(1.0)));
+    let exponential = polynomial.mul_add(rest.mul(rest), rest.add(splat(x, 1.0)));
     exponential.mul(whole.power_of_two())
 }

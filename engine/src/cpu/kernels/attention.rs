@@ -242,7 +242,12 @@ unsafe fn score<L: Lanes, const N: usize>(
 ) -> [[f32; BLOCK_TOKENS]; N] {
     // SAFETY: the block has `head_width` rows of keys of 32 slots each, a query `head_width` numbers.
     unsafe {
-        let from: [*const f32; N] = std::array::from_fn(|at| queries[at].from);
+        // Loops where closures would read better: a closure is compiled without the kernel's instruction set unless it is
+        // inlined, which is not sure.
+        let mut from = [std::ptr::null::<f32>(); N];
+        for (from, query) in from.iter_mut().zip(queries) {
+            *from = query.from;
+        }
         let mut sums = [[L::splat(0.0); 2]; N];
         for at in 0..job.head_width {
             let low = L::load(keys.add(at * BLOCK_TOKENS));
@@ -254,16 +259,16 @@ unsafe fn score<L: Lanes, const N: usize>(
             }
         }
         let scale = L::splat(job.scale);
-        sums.map(|[low, high]| {
-            let mut scores = [0.0; BLOCK_TOKENS];
+        let mut scores = [[0.0; BLOCK_TOKENS]; N];
+        for (scores, [low, high]) in scores.iter_mut().zip(sums) {
             let (mut low, mut high) = (low.mul(scale), high.mul(scale));
             if let Some(cap) = job.cap {
                 (low, high) = (capped(low, cap), capped(high, cap));
             }
             low.store(scores.as_mut_ptr());
             high.store(scores.as_mut_ptr().add(LANES));
-            scores
-        })
+        }
+        scores
     }
 }
 
@@ -314,11 +319,18 @@ unsafe fn add_values<L: Lanes, const N: usize, const P: usize>(
     // SAFETY: `P` pieces from here lie within the value's width, and slots within the block.
     unsafe {
         let place = |at: usize, piece: usize| sums.add(at * job.value_width + piece * LANES);
-        let mut registers: [[L; P]; N] =
-            std::array::from_fn(|at| std::array::from_fn(|piece| L::load(place(at, piece))));
+        let mut registers = [[L::splat(0.0); P]; N];
+        for (at, registers) in registers.iter_mut().enumerate() {
+            for (piece, register) in registers.iter_mut().enumerate() {
+                *register = L::load(place(at, piece));
+            }
+        }
         for slot in seen {
             let value = values.add(slot * job.value_width);
-            let pieces: [L; P] = std::array::from_fn(|piece| L::load(value.add(piece * LANES)));
+            let mut pieces = [L::splat(0.0); P];
+            for (piece, number) in pieces.iter_mut().enumerate() {
+                *number = L::load(value.add(piece * LANES));
+            }
             for (registers, weights) in registers.iter_mut().zip(weights) {
                 let weight = L::splat(weights[slot]);
                 for (register, piece) in registers.iter_mut().zip(pieces) {

@@ -2,15 +2,7 @@
 //!
 //! Used by the kernels beside this file.
 
-use crate::cpu::lanes::{Lanes, exp};
-
-/// The same number in all lanes of a kind that exists, so that the machine has its instruction set.
-#[inline(always)]
-#[expect(unsafe_code, reason = "a value that exists proves the instruction set")]
-fn splat<L: Lanes>(_exists: L, number: f32) -> L {
-    // SAFETY: the first argument exists, so the machine has its instruction set.
-    unsafe { L::splat(number) }
-}
+use crate::cpu::lanes::{Lanes, exp, splat};
 
 /// `x / (1 + e^(-gain * x))`.
 #[inline(always)]

@@ -107,22 +107,60 @@ pub(crate) unsafe fn gate_rows<L: Lanes>(job: &GateJob, rows: Range<usize>) {
     // SAFETY: the caller's promises; the lanes are used where they exist.
     unsafe {
         match job.activation {
-            Activation::Silu => gate_by(job, rows, |gate: L, up| silu(gate).mul(up)),
-            Activation::GeluTanh => gate_by(job, rows, |gate: L, up| gelu(gate).mul(up)),
+            Activation::Silu => gate_by::<L, _>(job, rows, &SiluGate),
+            Activation::GeluTanh => gate_by::<L, _>(job, rows, &GeluGate),
             Activation::ClampedSwiglu { alpha, limit } => {
-                let (least, greatest, one) = (L::splat(-limit), L::splat(limit), L::splat(1.0));
-                gate_by(job, rows, |gate: L, up| {
-                    let up = up.max(least).min(greatest).add(one);
-                    swish(gate.min(greatest), alpha).mul(up)
-                });
+                gate_by::<L, _>(job, rows, &ClampedSwigluGate { alpha, limit });
             }
         }
     }
 }
 
+/// How a gate opens. Types and no closures: those are compiled without the kernel's instruction set unless they are
+/// inlined, which is not sure.
+trait Gate {
+    /// # Safety
+    /// The machine has the instruction set.
+    unsafe fn open<L: Lanes>(&self, gate: L, up: L) -> L;
+}
+
+struct SiluGate;
+
+impl Gate for SiluGate {
+    #[inline(always)]
+    unsafe fn open<L: Lanes>(&self, gate: L, up: L) -> L {
+        silu(gate).mul(up)
+    }
+}
+
+struct GeluGate;
+
+impl Gate for GeluGate {
+    #[inline(always)]
+    unsafe fn open<L: Lanes>(&self, gate: L, up: L) -> L {
+        gelu(gate).mul(up)
+    }
+}
+
+struct ClampedSwigluGate {
+    alpha: f32,
+    limit: f32,
+}
+
+impl Gate for ClampedSwigluGate {
+    #[inline(always)]
+    unsafe fn open<L: Lanes>(&self, gate: L, up: L) -> L {
+        // SAFETY: the caller's promise.
+        let (least, greatest, one) =
+            unsafe { (L::splat(-self.limit), L::splat(self.limit), L::splat(1.0)) };
+        let up = up.max(least).min(greatest).add(one);
+        swish(gate.min(greatest), self.alpha).mul(up)
+    }
+}
+
 /// All activations are 0 at 0, which fills the lanes behind the width.
 #[inline(always)]
-unsafe fn gate_by<L: Lanes>(job: &GateJob, rows: Range<usize>, activation: impl Fn(L, L) -> L) {
+unsafe fn gate_by<L: Lanes, G: Gate>(job: &GateJob, rows: Range<usize>, kind: &G) {
     for row in rows {
         // SAFETY: the row is within the job; all accesses stay below `width` of gates and ups, and below the width
         // in whole lanes of results.
@@ -132,12 +170,12 @@ unsafe fn gate_by<L: Lanes>(job: &GateJob, rows: Range<usize>, activation: impl 
             let y = job.y.add(row * job.y_stride);
             let whole = job.width / LANES * LANES;
             for at in (0..whole).step_by(LANES) {
-                activation(L::load(gates.add(at)), L::load(ups.add(at))).store(y.add(at));
+                kind.open(L::load(gates.add(at)), L::load(ups.add(at))).store(y.add(at));
             }
             let rest = job.width - whole;
             if rest > 0 {
                 let gate = L::load_part(gates.add(whole), rest);
-                activation(gate, L::load_part(ups.add(whole), rest)).store(y.add(whole));
+                kind.open(gate, L::load_part(ups.add(whole), rest)).store(y.add(whole));
             }
         }
     }
