@@ -70,11 +70,13 @@ struct Query {
     total: f32,
 }
 
-/// Keys and values of one head in one block.
+/// Keys and values of one head in one block, and what is read behind them.
 #[derive(Clone, Copy)]
 struct BlockHead {
     keys: *const f32,
     values: *const f32,
+    /// Keys of the next block; any address where there is none.
+    next: *const f32,
 }
 
 /// Computes one unit.
@@ -103,7 +105,11 @@ pub(crate) unsafe fn attend<L: Lanes>(job: &AttentionJob, unit: &AttentionUnit) 
     let last_seen = reach(job, unit, unit.rows - 1).end - 1;
     for block in first_seen / BLOCK_TOKENS..=last_seen / BLOCK_TOKENS {
         // SAFETY: the unit has a pointer for this block, and the block has the layout.
-        let block_head = unsafe { block_head(job, unit, block) };
+        let mut block_head = unsafe { block_head(job, unit, block) };
+        if block < last_seen / BLOCK_TOKENS {
+            // SAFETY: the unit has a pointer for the next block too.
+            block_head.next = unsafe { self::block_head(job, unit, block + 1).keys };
+        }
         let whole = rows_that_see_all(job, unit, block);
         for row in 0..unit.rows {
             let seen = seen(reach(job, unit, row), block);
@@ -174,7 +180,7 @@ unsafe fn block_head(job: &AttentionJob, unit: &AttentionUnit, block: usize) -> 
         let values = layer.add(
             job.kv_heads * job.head_width * BLOCK_TOKENS + unit.kv_head * BLOCK_TOKENS * job.value_width,
         );
-        BlockHead { keys, values }
+        BlockHead { keys, values, next: keys }
     }
 }
 
@@ -215,7 +221,7 @@ unsafe fn pass_tile<L: Lanes, const N: usize>(
     }
     // SAFETY: the caller's promises.
     unsafe {
-        let mut scores = score::<L, N>(job, block.keys, queries);
+        let mut scores = score::<L, N>(job, block, queries);
         for (at, (query, scores)) in queries.iter_mut().zip(&mut scores).enumerate() {
             let sums = &mut sums[at * job.value_width..][..job.value_width];
             weigh::<L>(query, scores, sums, &seen);
@@ -223,13 +229,24 @@ unsafe fn pass_tile<L: Lanes, const N: usize>(
         for first in (0..job.value_width).step_by(PIECES * LANES) {
             let sums = sums.as_mut_ptr().add(first);
             let values = block.values.add(first);
+            // Each piece of the head asks for its share of the next keys.
+            let next = block.next.wrapping_add(first * BLOCK_TOKENS);
             match (job.value_width - first) / LANES {
-                1 => add_values::<L, N, 1>(job, &scores, values, sums, seen.clone()),
-                2 => add_values::<L, N, 2>(job, &scores, values, sums, seen.clone()),
-                3 => add_values::<L, N, 3>(job, &scores, values, sums, seen.clone()),
-                _ => add_values::<L, N, PIECES>(job, &scores, values, sums, seen.clone()),
+                1 => add_values::<L, N, 1>(job, &scores, values, next, sums, seen.clone()),
+                2 => add_values::<L, N, 2>(job, &scores, values, next, sums, seen.clone()),
+                3 => add_values::<L, N, 3>(job, &scores, values, next, sums, seen.clone()),
+                _ => add_values::<L, N, PIECES>(job, &scores, values, next, sums, seen.clone()),
             }
         }
+    }
+}
+
+/// Asks for numbers that the pass reads next: the processor's own guess ends with each page, and a block's part of one
+/// head is four of them.
+#[inline(always)]
+fn prefetch<L: Lanes>(from: *const f32, count: usize) {
+    for at in (0..count).step_by(LANES) {
+        L::prefetch(from.wrapping_add(at));
     }
 }
 
@@ -237,7 +254,7 @@ unsafe fn pass_tile<L: Lanes, const N: usize>(
 #[inline(always)]
 unsafe fn score<L: Lanes, const N: usize>(
     job: &AttentionJob,
-    keys: *const f32,
+    block: BlockHead,
     queries: &[Query],
 ) -> [[f32; BLOCK_TOKENS]; N] {
     // SAFETY: the block has `head_width` rows of keys of 32 slots each, a query `head_width` numbers.
@@ -250,8 +267,9 @@ unsafe fn score<L: Lanes, const N: usize>(
         }
         let mut sums = [[L::splat(0.0); 2]; N];
         for at in 0..job.head_width {
-            let low = L::load(keys.add(at * BLOCK_TOKENS));
-            let high = L::load(keys.add(at * BLOCK_TOKENS + LANES));
+            let low = L::load(block.keys.add(at * BLOCK_TOKENS));
+            let high = L::load(block.keys.add(at * BLOCK_TOKENS + LANES));
+            prefetch::<L>(block.values.wrapping_add(at * BLOCK_TOKENS), BLOCK_TOKENS);
             for (sums, from) in sums.iter_mut().zip(from) {
                 let query = L::splat(*from.add(at));
                 sums[0] = query.mul_add(low, sums[0]);
@@ -313,6 +331,7 @@ unsafe fn add_values<L: Lanes, const N: usize, const P: usize>(
     job: &AttentionJob,
     weights: &[[f32; BLOCK_TOKENS]; N],
     values: *const f32,
+    next: *const f32,
     sums: *mut f32,
     seen: Range<usize>,
 ) {
@@ -327,6 +346,7 @@ unsafe fn add_values<L: Lanes, const N: usize, const P: usize>(
         }
         for slot in seen {
             let value = values.add(slot * job.value_width);
+            prefetch::<L>(next.wrapping_add(slot * P * LANES), P * LANES);
             let mut pieces = [L::splat(0.0); P];
             for (piece, number) in pieces.iter_mut().enumerate() {
                 *number = L::load(value.add(piece * LANES));
