@@ -4,6 +4,7 @@
 
 mod config;
 mod gguf;
+mod gguf_header;
 mod template;
 mod tensors;
 
@@ -43,7 +44,7 @@ pub fn describe(model: &ModelId, folder: &Path) -> Option<ModelCard> {
     } else {
         card.weight_bytes =
             ggufs.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum();
-        card.quantisation = ggufs.iter().find_map(|file| gguf::quantisation(file)).unwrap_or_default();
+        gguf::describe(&mut card, &ggufs);
     }
     if let Some(template) = template::find(folder) {
         card.tools = template::knows_tools(&template);

@@ -113,16 +113,23 @@ fn engine(folder: &Path, threads: usize, step_guesses_max: usize) -> Result<(Gen
     Ok((generation, Prompts::new(vocabulary as u32)))
 }
 
-/// Gaps between tokens of eight answers, alone and beside a long prompt.
+/// Gaps between tokens of eight answers, alone and beside a long prompt. Answers become slower as they grow, so the quiet
+/// ones are taken from before the prompt and from behind it.
 fn fairness((engine, prompts): &mut (Generation, Prompts)) -> Result<Value, Failure> {
     let mut readers: Vec<Reader> =
         (0..READERS).map(|_| Reader::open(engine, &prompts.next(PROMPT_TOKENS), 4000)).collect();
     run_until(engine, &mut readers, |readers| readers.iter().all(|reader| reader.tokens > QUIET_TOKENS))?;
-    let quiet: Vec<f64> = readers.iter_mut().flat_map(|reader| std::mem::take(&mut reader.gaps)).collect();
+    let take = |readers: &mut [Reader]| -> Vec<f64> {
+        readers[..READERS].iter_mut().flat_map(|reader| std::mem::take(&mut reader.gaps)).collect()
+    };
+    let mut quiet = take(&mut readers);
     readers.push(Reader::open(engine, &prompts.next(LONG_PROMPT_TOKENS), 1));
     run_until(engine, &mut readers, |readers| readers[READERS].tokens > 0)?;
     let first_token_s = readers[READERS].first_token_s;
-    let busy: Vec<f64> = readers[..READERS].iter().flat_map(|reader| reader.gaps.clone()).collect();
+    let busy = take(&mut readers);
+    let end = readers[0].tokens + QUIET_TOKENS;
+    run_until(engine, &mut readers, |readers| readers[0].tokens >= end)?;
+    quiet.extend(take(&mut readers));
     let (quiet_p95, busy_p95) = (percentile(&quiet, 0.95), percentile(&busy, 0.95));
     Ok(json!({
         "quiet_gap_p50_s": percentile(&quiet, 0.5), "quiet_gap_p95_s": quiet_p95,

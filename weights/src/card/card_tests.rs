@@ -159,6 +159,71 @@ fn a_gguf_is_known_by_its_name() {
     }
 }
 
+fn text(text: &str) -> Vec<u8> {
+    [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+/// A GGUF file with these numbers, texts and tensors, and a list of four tokens.
+fn gguf(numbers: &[(&str, u32)], texts: &[(&str, &str)], tensors: &[(&str, &[u64])]) -> Vec<u8> {
+    let count = (numbers.len() + texts.len() + 1) as u64;
+    let mut file = [&b"GGUF"[..], &3u32.to_le_bytes()].concat();
+    file.extend((tensors.len() as u64).to_le_bytes().into_iter().chain(count.to_le_bytes()));
+    for (key, number) in numbers {
+        file.extend([text(key), 4u32.to_le_bytes().to_vec(), number.to_le_bytes().to_vec()].concat());
+    }
+    for (key, said) in texts {
+        file.extend([text(key), 8u32.to_le_bytes().to_vec(), text(said)].concat());
+    }
+    let tokens: Vec<u8> = ["a", "b", "c", "d"].into_iter().flat_map(text).collect();
+    let list = [9u32.to_le_bytes(), 8u32.to_le_bytes()].concat();
+    file.extend([text("tokenizer.ggml.tokens"), list, 4u64.to_le_bytes().to_vec(), tokens].concat());
+    for (name, sides) in tensors {
+        let sides_count = (sides.len() as u32).to_le_bytes().to_vec();
+        let sides = sides.iter().flat_map(|side| side.to_le_bytes()).collect();
+        file.extend([text(name), sides_count, sides, vec![0; 12]].concat());
+    }
+    file
+}
+
+#[test]
+fn a_gguf_that_was_never_loaded_is_described_by_its_metadata() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = gguf(
+        &[
+            ("qwen3moe.context_length", 40_960),
+            ("qwen3moe.block_count", 3),
+            ("qwen3moe.embedding_length", 64),
+            ("qwen3moe.attention.head_count", 4),
+            ("qwen3moe.attention.head_count_kv", 2),
+            ("qwen3moe.attention.key_length", 32),
+            ("qwen3moe.expert_count", 8),
+            ("qwen3moe.expert_used_count", 2),
+            ("general.file_type", 15),
+        ],
+        &[("general.architecture", "qwen3moe"), ("tokenizer.chat_template", "{{ tools }}<think>")],
+        &[("token_embd.weight", &[64, 4]), ("blk.0.ffn_up_exps.weight", &[64, 16, 8])],
+    );
+    fs::write(folder.path().join("model.gguf"), &file).unwrap();
+    let card = describe(&"m".into(), folder.path()).unwrap();
+    assert_eq!((card.architecture.as_str(), card.quantisation.as_str()), ("qwen3_moe", "Q4_K_M"));
+    assert_eq!((card.context_tokens, card.vocabulary), (40_960, 4));
+    assert_eq!(card.kv_bytes_per_token, 3 * 2 * 2 * 32 * config::KV_NUMBER_BYTES);
+    assert_eq!((card.parameters, card.active_parameters), (256 + 8192, 256 + 2048));
+    assert!(card.tools && card.thinking);
+    assert_eq!(card.weight_bytes, file.len() as u64);
+    for length in 0..file.len() {
+        fs::write(folder.path().join("model.gguf"), &file[..length]).unwrap();
+        let card = describe(&"m".into(), folder.path()).unwrap();
+        assert_eq!((card.parameters, card.context_tokens), (0, 0), "cut at {length}");
+    }
+    for at in 0..file.len() {
+        let mut wrong = file.clone();
+        wrong[at] = 0xff;
+        fs::write(folder.path().join("model.gguf"), &wrong).unwrap();
+        let _ = describe(&"m".into(), folder.path());
+    }
+}
+
 #[test]
 fn garbage_is_described_as_unknown() {
     let folder = tempfile::tempdir().unwrap();
