@@ -107,6 +107,8 @@ class Server:
             headers["Authorization"] = f"Bearer {self.key.read_text().split()[0]}"
         connection.request("POST", "/v1/completions", json.dumps(body), headers)
         answer = json.loads(connection.getresponse().read())
+        if "usage" not in answer:
+            raise ValueError(f"{self.name} answered {json.dumps(answer)[:1000]}")
         return answer["usage"]["completion_tokens"]
 
     def speed(self, streams: int, tokens: int, salt: int) -> float:

@@ -10,10 +10,12 @@ use std::collections::BTreeMap;
 /// steps stray from the mean.
 const STRETCH: f32 = 1.7;
 /// Prompt tokens of a step that are always allowed, so that a prompt goes on beside any number of answers.
-pub(super) const PREFILL_TOKENS_MIN: usize = 4;
+pub(super) const PREFILL_TOKENS_MIN: usize = 8;
 /// Prompt tokens from which on a step without answers tells what a prompt token costs; of a shorter one, most of the
 /// time goes into reading weights.
 const TELLING_TOKENS: usize = 32;
+/// Of a step that computed a prompt alone, this part at least is for its tokens; the rest went into reading weights.
+const TELLING_SHARE_MIN: f32 = 0.125;
 /// Steps after which one is left to the answers alone. At twice the time for each other step that is 1 % of prefill.
 const QUIET_EVERY: u32 = 64;
 /// What a new time counts for.
@@ -43,8 +45,10 @@ pub(super) struct Work {
 pub(super) struct Pace {
     /// Of a step with nothing but so many answers.
     quiet: BTreeMap<usize, f32>,
-    /// Of one prompt token more.
+    /// Of one prompt token more, beside answers.
     prefill_row: Option<f32>,
+    /// The last step that computed a prompt alone, and how many tokens of it.
+    prompt_alone: Option<(f32, f32)>,
     /// Of one guess more.
     guess_row: Option<f32>,
     /// Steps with answers since one was quiet.
@@ -54,7 +58,13 @@ pub(super) struct Pace {
 impl Pace {
     /// Nothing is known, so the first step with answers is left to them.
     pub(super) fn new() -> Self {
-        Self { quiet: BTreeMap::new(), prefill_row: None, guess_row: None, steps_since_quiet: QUIET_EVERY }
+        Self {
+            quiet: BTreeMap::new(),
+            prefill_row: None,
+            prompt_alone: None,
+            guess_row: None,
+            steps_since_quiet: QUIET_EVERY,
+        }
     }
 
     /// Called once for each step with so many answers; true when it should be left to them.
@@ -62,7 +72,8 @@ impl Pace {
         if answers == 0 {
             return false;
         }
-        let is_known = self.quiet.contains_key(&answers);
+        // Half as many tell enough: a batch that grows by one answer after the other is not kept from its prompts.
+        let is_known = self.quiet.range(answers / 2 + 1..=answers).next().is_some();
         let is_due = self.steps_since_quiet >= if is_known { QUIET_EVERY } else { 1 };
         self.steps_since_quiet = if is_due { 0 } else { self.steps_since_quiet + 1 };
         is_due
@@ -70,7 +81,7 @@ impl Pace {
 
     /// How many prompt tokens the next step may take beside so many answers, [`PREFILL_TOKENS_MIN`] to `max`.
     pub(super) fn prefill_tokens(&self, answers: usize, max: usize) -> usize {
-        let (Some(quiet), Some(row)) = (self.quiet_micros(answers), self.prefill_row) else {
+        let (Some(quiet), Some(row)) = (self.quiet_micros(answers), self.prefill_row_micros()) else {
             return if answers == 0 { max } else { PREFILL_TOKENS_MIN.min(max) };
         };
         let allowed = (STRETCH - 1.0) * quiet / row.max(f32::MIN_POSITIVE);
@@ -86,16 +97,21 @@ impl Pace {
         Some(self.guess_row.map_or(LEAST_UNKNOWN, least))
     }
 
-    /// What one prompt token more takes, when that is known.
+    /// What one prompt token more takes, when that is known: best beside answers, else from a prompt alone, whose step
+    /// read the weights as well.
     pub(super) fn prefill_row_micros(&self) -> Option<f32> {
-        self.prefill_row
+        self.prefill_row.or_else(|| {
+            let (micros, tokens) = self.prompt_alone?;
+            let weights = self.quiet.values().next().copied().unwrap_or(0.0);
+            Some((micros - weights).max(TELLING_SHARE_MIN * micros) / tokens)
+        })
     }
 
     /// A step with this work took so long.
     pub(super) fn observe(&mut self, work: Work, micros: f32) {
         let Work { answers, prefill_tokens, guesses } = work;
         match (answers, prefill_tokens, guesses) {
-            (0, TELLING_TOKENS.., 0) => blend(&mut self.prefill_row, micros / prefill_tokens as f32),
+            (0, TELLING_TOKENS.., 0) => self.prompt_alone = Some((micros, prefill_tokens as f32)),
             (1.., 0, 0) => {
                 self.steps_since_quiet = 0;
                 let known = self.quiet.entry(answers).or_insert(micros);
@@ -161,6 +177,24 @@ mod tests {
     }
 
     #[test]
+    fn prompts_that_come_together_hardly_wait_for_the_first_answers_where_reading_weights_takes_the_time() {
+        let micros = |work: Work| 260_000.0 + 1_000.0 * (work.answers + work.prefill_tokens) as f32;
+        let mut pace = Pace::new();
+        let prompt = Work { prefill_tokens: 32, ..Work::default() };
+        pace.observe(prompt, micros(prompt));
+        let (mut answers, mut waiting, mut steps) = (1, 7 * 32, 0);
+        while waiting > 0 {
+            let quiet = pace.wants_quiet_step(answers);
+            let prefill_tokens = if quiet { 0 } else { pace.prefill_tokens(answers, 512).min(waiting) };
+            let work = Work { answers, prefill_tokens, guesses: 0 };
+            pace.observe(work, micros(work));
+            (waiting, steps) = (waiting - prefill_tokens, steps + 1);
+            answers = 8 - waiting.div_ceil(32);
+        }
+        assert!(steps <= 6, "{steps} steps");
+    }
+
+    #[test]
     fn the_budget_follows_a_machine_that_becomes_slower_and_faster() {
         let mut pace = Pace::new();
         let mut budget_at = |row: f32| {
@@ -183,8 +217,9 @@ mod tests {
         pace.observe(answers(2), 10.0);
         let wanted: Vec<u32> = (0..200).filter(|_| pace.wants_quiet_step(2)).collect();
         assert_eq!(wanted, [64, 129, 194]);
-        assert!((0..2).any(|_| pace.wants_quiet_step(3)));
-        let never_told = (0..10).filter(|_| pace.wants_quiet_step(3)).count();
+        assert!((0..2).all(|_| !pace.wants_quiet_step(3)), "two tell enough");
+        assert!((0..2).any(|_| pace.wants_quiet_step(4)));
+        let never_told = (0..10).filter(|_| pace.wants_quiet_step(4)).count();
         assert!(never_told <= 5, "what waits for the other steps goes on");
         assert!((0..200).all(|_| !pace.wants_quiet_step(0)), "without answers there is nothing to spare");
     }

@@ -151,8 +151,7 @@ impl Gate for ClampedSwigluGate {
     #[inline(always)]
     unsafe fn open<L: Lanes>(&self, gate: L, up: L) -> L {
         // SAFETY: the caller's promise.
-        let (least, greatest, one) =
-            unsafe { (L::splat(-self.limit), L::splat(self.limit), L::splat(1.0)) };
+        let (least, greatest, one) = unsafe { (L::splat(-self.limit), L::splat(self.limit), L::splat(1.0)) };
         let up = up.max(least).min(greatest).add(one);
         swish(gate.min(greatest), self.alpha).mul(up)
     }
