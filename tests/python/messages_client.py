@@ -172,13 +172,12 @@ def a_stream_that_is_closed_early_frees_the_client():
 
 
 def a_stop_sequence_is_named():
-    if not os.environ.get("POMONA_TEST_FORMS"):
-        return
-    said = ask(max_tokens=40, temperature=0).content[0].text
+    greedy = {"temperature": 0}
+    said = ask(max_tokens=40, extra_body=greedy).content[0].text
     middle = said[len(said) // 2 :].split()
     if len(middle) < 2:
         return
-    message = ask(max_tokens=40, temperature=0, stop_sequences=[middle[1]])
+    message = ask(max_tokens=40, extra_body=greedy, stop_sequences=[middle[1]])
     assert (message.stop_reason, message.stop_sequence) == ("stop_sequence", middle[1]), message
 
 

@@ -11,8 +11,6 @@ import traceback
 
 import openai
 
-# Set where the engine holds answers to a form.
-FORMS = os.environ.get("POMONA_TEST_FORMS")
 client = openai.OpenAI(max_retries=0, timeout=60)
 STORY = [{"role": "user", "content": "Tell me a story about an apple tree."}]
 
@@ -210,8 +208,6 @@ def what_does_not_fit_a_request_is_named():
 
 
 def a_schema_holds_in_every_answer():
-    if not FORMS:
-        return
     schema = {
         "type": "object",
         "properties": {"name": {"enum": ["apple", "pear"]}, "ripe": {"type": "boolean"}},
@@ -229,8 +225,6 @@ def a_schema_holds_in_every_answer():
 
 
 def an_expression_holds_in_every_answer():
-    if not FORMS:
-        return
     answer = ask(extra_body={"guided_regex": "[ab]{3}"}, max_tokens=20).choices[0].message.content
     assert len(answer) == 3 and set(answer) <= set("ab"), answer
 

@@ -117,7 +117,8 @@ impl Cluster {
         for gateway in self.gateways.iter().skip(1) {
             loop {
                 let members = members(&gateway.api).await.unwrap_or_default();
-                let is_known = |name: &str| members.iter().any(|member| member.name == name && is_ready(member));
+                let is_known =
+                    |name: &str| members.iter().any(|member| member.name == name && is_ready(member));
                 if self.nodes.iter().filter(|node| node.is_running()).all(|node| is_known(&node.name)) {
                     break;
                 }
