@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// steps stray from the mean.
 const STRETCH: f32 = 1.7;
 /// Prompt tokens of a step that are always allowed, so that a prompt goes on beside any number of answers.
-pub(super) const PREFILL_TOKENS_MIN: usize = 8;
+pub(super) const PREFILL_TOKENS_MIN: usize = 4;
 /// Prompt tokens from which on a step without answers tells what a prompt token costs; of a shorter one, most of the
 /// time goes into reading weights.
 const TELLING_TOKENS: usize = 32;

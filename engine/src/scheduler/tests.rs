@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use proptest::prelude::*;
 
+use super::pace::PREFILL_TOKENS_MIN;
 use super::*;
 
 const LIMITS: SchedulerLimits = SchedulerLimits {
@@ -36,9 +37,10 @@ fn a_long_prompt_does_not_stall_a_running_answer() {
     let mut scheduler = Scheduler::new(LIMITS, 100);
     let answer = scheduler.submit(prompt(1, 10), PLENTY).unwrap();
     step(&mut scheduler, 7);
-    scheduler.submit(prompt(2, 648), PLENTY).unwrap();
+    scheduler.submit(prompt(2, PREFILL_TOKENS_MIN + 640), PLENTY).unwrap();
     assert_eq!(step(&mut scheduler, 7).prefill_tokens, 0, "one step tells how long the answer takes alone");
-    assert_eq!(step(&mut scheduler, 7).prefill_tokens, 8, "one tells what a prompt token costs");
+    let telling = step(&mut scheduler, 7).prefill_tokens;
+    assert_eq!(telling, PREFILL_TOKENS_MIN, "one tells what a prompt token costs");
     for _ in 0..10 {
         let plan = step(&mut scheduler, 7);
         assert_eq!(plan.steps[0].sequence, answer);
