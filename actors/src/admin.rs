@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
-use pomona_protocol::{Cause, CreatedToken, ModelId, NewToken, NodeState, NodeStatus, PeerRole, TokenStatus};
+use pomona_protocol::{
+    Cause, CreatedToken, ModelId, NewToken, NodeFigures, NodeState, NodeStatus, PeerRole, TokenStatus,
+};
 use pomona_transport::registry::{Member, RegistryError};
 
 use crate::Handle;
@@ -178,6 +180,7 @@ fn never_seen(member: Member) -> NodeStatus {
         turns: 0,
         models: Vec::new(),
         replicas: Vec::new(),
+        figures: NodeFigures::default(),
     }
 }
 

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pomona_config::{
-    EngineConfig, FleetConfig, LinkConfig, ModelConfig, RestartConfig, RoutingConfig, TurnConfig,
-    WeightsConfig,
+    EngineConfig, FleetConfig, LinkConfig, ModelConfig, NotificationsConfig, RestartConfig, RoutingConfig,
+    TurnConfig, WeightsConfig,
 };
 use pomona_engine::backend::Accelerator;
 use pomona_protocol::join::GatewayAddresses;
@@ -20,13 +20,17 @@ use pomona_transport::{Authority, Endpoint, Identity};
 use ractor::{Actor, ActorCell, ActorRef, RpcReplyPort};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::ClientActor;
+use crate::downloads::HubSource;
 use crate::fleet::FleetMessage;
 use crate::observer::Observer;
+use crate::owned;
 use crate::root::{Root, RootArguments, RootMessage};
 use crate::shared::{LocalModel, Readiness, Shared};
 use crate::turn::{Past, Turn, TurnArguments, TurnMessage};
+use crate::watched::watch_lag;
 
 /// For an actor to answer a question about its state; it does nothing else for that long.
 const OBSERVE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -88,6 +92,10 @@ pub struct Parts {
     pub store: Option<pomona_store::Store>,
     /// Limits of sessions.
     pub session: pomona_config::SessionConfig,
+    /// When notices are made.
+    pub notifications: NotificationsConfig,
+    /// Where models are downloaded from; without it none are.
+    pub hub: Option<HubSource>,
 }
 
 /// Who hears where the gateways are.
@@ -130,6 +138,7 @@ pub struct System {
     root: ActorRef<RootMessage>,
     joined: JoinHandle<()>,
     handle: Handle,
+    _canary: AbortOnDropHandle<()>,
 }
 
 impl System {
@@ -137,9 +146,11 @@ impl System {
     pub async fn start(parts: Parts) -> Result<System, StartError> {
         let shared = Arc::new(Shared::new(&parts));
         let arguments = RootArguments { shared: Arc::clone(&shared), mesh: parts.mesh };
-        let (root, joined) =
-            Actor::spawn(None, Root, arguments).await.map_err(|error| StartError(error.to_string()))?;
-        Ok(System { root, joined, handle: Handle { shared } })
+        let (root, joined) = Actor::spawn(None, shared.watched("root", Root), arguments)
+            .await
+            .map_err(|error| StartError(error.to_string()))?;
+        let canary = watch_lag(Arc::clone(&shared.observer), Arc::clone(&shared.counts.lag_micros));
+        Ok(System { root, joined, handle: Handle { shared }, _canary: owned::spawn(canary) })
     }
 
     /// A handle for the gateway.
@@ -190,7 +201,8 @@ impl Handle {
     /// Spawns the Client actor of a new connection.
     pub async fn connect(&self) -> Result<Client, Cause> {
         let clients = self.shared.clients.load().as_deref().cloned().ok_or(Cause::ShuttingDown)?;
-        let (actor, _) = Actor::spawn_linked(None, ClientActor, Arc::clone(&self.shared), clients.get_cell())
+        let client = self.shared.watched("client", ClientActor);
+        let (actor, _) = Actor::spawn_linked(None, client, Arc::clone(&self.shared), clients.get_cell())
             .await
             .map_err(|error| Cause::Internal { message: error.to_string() })?;
         Ok(Client { shared: Arc::clone(&self.shared), actor })
@@ -303,7 +315,7 @@ pub(crate) async fn start_turn(
         .try_reserve_owned()
         .map_err(|_| Cause::Internal { message: "a new channel has no room".to_owned() })?;
     let arguments = TurnArguments { shared: Arc::clone(shared), request, key, sink, terminal, past };
-    let (actor, _) = Actor::spawn_linked(None, Turn, arguments, owner)
+    let (actor, _) = Actor::spawn_linked(None, shared.watched("turn", Turn), arguments, owner)
         .await
         .map_err(|error| Cause::Internal { message: error.to_string() })?;
     Ok(TurnStream { turn, actor, events, ended: false })
@@ -320,7 +332,7 @@ impl Drop for Client {
 pub struct TurnStream {
     turn: TurnId,
     actor: ActorRef<TurnMessage>,
-    events: mpsc::Receiver<TurnEvent>,
+    events: mpsc::Receiver<Box<TurnEvent>>,
     ended: bool,
 }
 
@@ -342,9 +354,10 @@ impl TurnStream {
         }
         let Poll::Ready(event) = self.events.poll_recv(context) else { return Poll::Pending };
         // A channel that closes without a terminal event means that the actor itself was lost.
-        let event = event.unwrap_or_else(|| TurnEvent::Failed {
+        let lost = || TurnEvent::Failed {
             cause: Cause::Internal { message: "the turn's actor was lost".to_owned() },
-        });
+        };
+        let event = event.map_or_else(lost, |event| *event);
         self.ended = event.is_terminal();
         Poll::Ready(Some(event))
     }

@@ -6,20 +6,25 @@
 //! ends, however it ends. So no two attempts can ever show tokens of one turn.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use bytes::BytesMut;
 use pomona_cluster::ledger::{Ledger, Verdict};
 use pomona_cluster::turn::Outcome;
 use pomona_protocol::limits::EVENT_FRAME_BYTES_MAX;
-use pomona_protocol::{Cause, FrameDecoder, NodeId, Open, TurnEvent, TurnId, encode_frame};
+use pomona_protocol::{
+    Cause, FrameDecoder, ModelId, NodeId, Open, ReplicaId, TraceContext, TurnEvent, TurnId, encode_frame,
+};
 use pomona_transport::Link;
 use ractor::ActorRef;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::counts::count;
 use crate::observer::Observation;
 use crate::route::{PeerRoute, Route, TurnIo};
 use crate::shared::Shared;
+use crate::trace::{Phases, Span};
 use crate::turn::TurnMessage;
 
 pub(crate) struct Attempt {
@@ -30,15 +35,22 @@ pub(crate) struct Attempt {
     /// Its number as nodes hear it.
     pub(crate) wire_attempt: u32,
     pub(crate) ledger: Ledger,
-    pub(crate) sink: mpsc::Sender<TurnEvent>,
+    pub(crate) sink: mpsc::Sender<Box<TurnEvent>>,
     pub(crate) accepted_at: Instant,
     /// When the last token was shown, over all attempts.
     pub(crate) token_at: Option<Instant>,
     pub(crate) deadline: Instant,
+    /// How many tokens were shown, for whoever watches.
+    pub(crate) shown: Arc<AtomicU32>,
     /// What was lost before, until the next token is shown.
     loss: Option<Loss>,
     /// Where it runs.
     node: NodeId,
+    model: ModelId,
+    /// When the first token was shown, over all attempts.
+    first_token_at: Option<Instant>,
+    span: Option<Span>,
+    phases: Option<Phases>,
     outcome: Outcome,
     finished: Option<TurnEvent>,
 }
@@ -57,6 +69,7 @@ pub(crate) struct Ended {
     pub(crate) attempt: u32,
     pub(crate) ledger: Ledger,
     pub(crate) token_at: Option<Instant>,
+    pub(crate) first_token_at: Option<Instant>,
     pub(crate) loss: Option<Loss>,
     pub(crate) outcome: Outcome,
     /// The engine's `Finished` event, when the outcome says so.
@@ -74,7 +87,7 @@ impl Attempt {
         id: TurnId,
         attempt: u32,
         ledger: Ledger,
-        sink: mpsc::Sender<TurnEvent>,
+        sink: mpsc::Sender<Box<TurnEvent>>,
         accepted_at: Instant,
         token_at: Option<Instant>,
         deadline: Instant,
@@ -91,17 +104,32 @@ impl Attempt {
             accepted_at,
             token_at,
             deadline,
+            shown: Arc::default(),
             loss: None,
             node: NodeId::from(""),
+            model: ModelId::from(""),
+            first_token_at: None,
+            span: None,
+            phases: None,
             outcome,
             finished: None,
         }
     }
 
-    /// Goes on at `node`, perhaps after a loss.
-    pub(crate) fn after(mut self, loss: Option<Loss>, node: NodeId) -> Self {
-        (self.loss, self.node) = (loss, node);
+    /// Goes on at `replica`, perhaps after a loss.
+    pub(crate) fn after(mut self, loss: Option<Loss>, replica: ReplicaId) -> Self {
+        (self.loss, self.node, self.model) = (loss, replica.node, replica.model);
         self
+    }
+
+    /// Is told in this span, and when the first token was shown.
+    pub(crate) fn told_in(mut self, span: Option<Span>, first_token_at: Option<Instant>) -> Self {
+        (self.span, self.first_token_at) = (span, first_token_at);
+        self
+    }
+
+    fn context(&self) -> Option<TraceContext> {
+        self.span.as_ref().map(Span::context)
     }
 
     /// Runs to the end, or until told to stop; the result reaches the Turn actor when `self` is dropped.
@@ -128,15 +156,21 @@ impl Attempt {
     }
 
     async fn converse(&mut self, route: &Route, open: BytesMut) -> Outcome {
-        let mut io = match route.open(&open).await {
+        // Boxed, as what comes seldom or is over soon is not to count for every running turn.
+        let mut io = match Box::pin(route.open(&open)).await {
             Ok(io) => io,
             Err(error) => return Outcome::Failed(lost(route, &error.to_string())),
         };
         // The prompt is not needed any more, and may be large.
         drop(open);
         let outcome = match route.peer() {
-            None => self.pump(route, &mut io).await,
-            Some(peer) => self.pump_over_paths(route, peer.clone(), &mut io).await,
+            None => {
+                count(&self.shared.counts.turns);
+                // The node of another engine tells of its phases itself.
+                self.phases = Some(Phases::begin(&self.shared.observer, self.context()));
+                self.pump(route, &mut io).await
+            }
+            Some(peer) => Box::pin(self.pump_over_paths(route, peer.clone(), &mut io)).await,
         };
         if outcome == Outcome::Finished {
             route.give_back(io);
@@ -186,7 +220,7 @@ impl Attempt {
                         biased;
                         read = read(route, io, &mut decoder) => read.err(),
                         _ = peer.moved_from(&link), if follows => {
-                            before.extend(self.attach(route, io, &mut decoder).await);
+                            before.extend(Box::pin(self.attach(route, io, &mut decoder)).await);
                             None
                         }
                     }
@@ -203,7 +237,7 @@ impl Attempt {
             if cause == Cause::TurnNotHeld || !io.link().is_some_and(is_elsewhere) {
                 return Outcome::Failed(cause);
             }
-            let Some(broken) = self.attach(route, io, &mut decoder).await else {
+            let Some(broken) = Box::pin(self.attach(route, io, &mut decoder)).await else {
                 return Outcome::Failed(cause);
             };
             drop(broken);
@@ -270,7 +304,7 @@ impl Attempt {
 
     /// A slow client stops the reading here; the stream fills, and the engine pauses this sequence.
     async fn show(&mut self, event: TurnEvent) -> Option<Outcome> {
-        match self.sink.send(event).await {
+        match self.sink.send(Box::new(event)).await {
             Ok(()) => None,
             Err(mpsc::error::SendError(_)) => Some(Outcome::Stopped),
         }
@@ -278,19 +312,35 @@ impl Attempt {
 
     fn observe_tokens(&mut self) {
         let now = Instant::now();
+        self.shown.store(self.ledger.shown(), Ordering::Relaxed);
+        let (model, trace) = (&self.model, self.span.as_ref().map(|span| span.context().trace));
         self.shared.observe(match self.token_at.replace(now) {
-            None => Observation::FirstToken { after: now - self.accepted_at },
-            Some(before) => Observation::Tokens { gap: now - before },
+            None => {
+                self.first_token_at = Some(now);
+                Observation::FirstToken { model, after: now - self.accepted_at, trace }
+            }
+            Some(before) => Observation::Tokens { model, gap: now - before, trace },
         });
+        if let Some(phases) = &mut self.phases {
+            phases.on_token();
+        }
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
+        self.phases = None;
+        if let Some(mut span) = self.span.take() {
+            span.set("tokens", u64::from(self.ledger.shown()));
+            if let Outcome::Failed(cause) = &self.outcome {
+                span.fail(cause.code());
+            }
+        }
         let ended = Ended {
             attempt: self.attempt,
             ledger: std::mem::take(&mut self.ledger),
             token_at: self.token_at,
+            first_token_at: self.first_token_at,
             loss: self.loss,
             outcome: self.outcome.clone(),
             finished: self.finished.take(),

@@ -85,7 +85,7 @@ impl Desk {
         match own {
             Some(Effect::Grant { replica, waited, .. }) => match state.routes.get(&replica).cloned() {
                 Some(route) => {
-                    self.observer.record(Observation::TurnPlaced { waited });
+                    self.observer.record(Observation::TurnPlaced { model: &replica.model, waited });
                     Answer::Placed { replica, route }
                 }
                 None => Answer::Refused(Cause::EngineLost { message: format!("{replica} is gone") }),
@@ -165,7 +165,7 @@ impl Desk {
         for effect in effects {
             match effect {
                 Effect::Grant { ticket, replica, waited } => {
-                    self.observer.record(Observation::TurnPlaced { waited });
+                    self.observer.record(Observation::TurnPlaced { model: &replica.model, waited });
                     let route = state.routes.get(&replica).cloned();
                     if let (Some(turn), Some(route)) = (state.turns.get(&ticket), route) {
                         let _ = turn.cast(TurnMessage::Placed { attempt: ticket.attempt, replica, route });

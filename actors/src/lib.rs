@@ -4,6 +4,7 @@
 //! Root
 //! ├── Router            keeps the time of the desk, where turns ask
 //! │                     "which replica?"                         (cluster::admission)
+//! ├── Downloads         pulls models from a hub                  (cluster::downloads)
 //! ├── Models
 //! │   └── Model         one per replica: owns an engine process  (cluster::{health, restart})
 //! └── Clients
@@ -23,14 +24,18 @@ mod shared;
 
 mod attempt;
 mod client;
+mod dashboard;
 mod desk;
 mod route;
 mod router;
 mod turn;
 
 mod fleet;
+mod insight;
 mod links;
+mod logs;
 
+mod downloads;
 mod engine_link;
 mod engine_process;
 mod engines;
@@ -42,12 +47,23 @@ mod weights;
 
 mod sessions;
 
+mod watch;
+
+mod counts;
 mod owned;
+mod trace;
+mod watched;
 
 #[cfg(test)]
 mod tests;
 
 pub use api::{AuthorityParts, Client, Handle, MeshParts, OnGateways, Parts, StartError, System, TurnStream};
+pub use downloads::{DownloadRefused, HubSource, NewDownload};
+pub use insight::Insight;
+pub use logs::{LogCursors, LogSource};
 pub use observer::{Observation, Observer, Unobserved};
 pub use sessions::{SessionStream, Sessions};
 pub use shared::LocalModel;
+pub use trace::{Span, SpanRecord, SpanValue, is_drawn};
+pub use watch::FleetFeed;
+pub use watched::{LONG_POLL, LongPolls};

@@ -2,6 +2,7 @@
 //! Spawned and restarted by Models; when it ends, its engine ends.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pomona_cluster::health::{Health, StepBudget};
@@ -9,6 +10,7 @@ use pomona_cluster::restart::{Decision, Restarts};
 use pomona_protocol::{Cause, EngineReport, ModelCard, ReplicaId, ReplicaLoad, ReplicaReport, ReplicaState};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
+use crate::counts::{ReplicaTotals, count};
 use crate::engine_link::EngineLink;
 use crate::engine_process::{EngineEvent, EngineProcess};
 use crate::observer::Observation;
@@ -41,6 +43,7 @@ pub(crate) struct ModelState {
     /// The way to the engine while it is ready.
     link: Option<Arc<EngineLink>>,
     speed: Speed,
+    totals: ReplicaTotals,
     was_suspect: bool,
     incarnation: u64,
     state: ReplicaState,
@@ -80,7 +83,8 @@ impl ModelState {
                     health.on_report(&load, Instant::now());
                 }
                 self.speed.observe(&load.samples);
-                self.shared.observe(Observation::EngineLoad(&load));
+                let tokens = self.totals.on_load(&load);
+                self.shared.counts.tokens.fetch_add(tokens, Ordering::Relaxed);
                 self.publish();
             }
             EngineEvent::Report(EngineReport::Loading { bytes_done: done, bytes_total: total }) => {
@@ -106,6 +110,7 @@ impl ModelState {
         self.health = Some(Health::new(budget, Instant::now()));
         self.link = Some(Arc::new(EngineLink::new(process.socket().to_owned())));
         self.state = ReplicaState::Ready;
+        count(&self.shared.counts.model_loads);
         self.error = None;
         let card = ModelCard { loaded: true, ..card };
         self.card = Some(match self.shared.weights.card(&self.model.id) {
@@ -119,6 +124,7 @@ impl ModelState {
         self.process = None;
         self.health = None;
         self.link = None;
+        self.totals.on_end();
         let cause = self.killed_for.take().unwrap_or(cause);
         // Turns that lost their stream ask for another place within microseconds; they are not to get this one.
         self.shared.desk.replica_down(&self.replica());
@@ -131,6 +137,7 @@ impl ModelState {
                     replica = %self.replica(), %cause, pause_ms = pause.as_millis() as u64, "restarting an engine"
                 );
                 self.shared.observe(Observation::Restarted { cause: cause.code() });
+                count(&self.shared.counts.restarts);
                 self.state = ReplicaState::Restarting;
                 self.error = Some(cause.to_string());
                 self.publish();
@@ -194,6 +201,7 @@ impl ModelState {
                 kv_blocks_total: load.map_or(0, |load| load.kv_blocks_total),
                 is_suspect: self.was_suspect,
             },
+            figures: self.totals.figures(),
         }
     }
 }
@@ -223,6 +231,7 @@ impl Actor for Model {
             model,
             link: None,
             speed: Speed::default(),
+            totals: ReplicaTotals::default(),
             was_suspect: false,
             incarnation: 0,
             state: ReplicaState::Loading,

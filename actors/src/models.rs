@@ -10,6 +10,7 @@ use pomona_cluster::retention::Resident;
 use pomona_protocol::ModelId;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
+use crate::counts::count;
 use crate::model::{Model, ModelArguments, ModelMessage};
 use crate::observer::Observation;
 use crate::shared::{LocalModel, Shared, jitter};
@@ -85,6 +86,7 @@ impl ModelsState {
     fn unload(&mut self, model: &ModelId) {
         let Some(wanted) = self.wanted.remove(model) else { return };
         tracing::info!(%model, "unloading a model");
+        count(&self.shared.counts.model_unloads);
         if let Some(actor) = wanted.actor {
             actor.stop(None);
         }
@@ -115,7 +117,8 @@ async fn spawn(
     model: &LocalModel,
 ) -> Result<ActorRef<ModelMessage>, ActorProcessingErr> {
     let arguments = ModelArguments { shared: Arc::clone(shared), model: model.clone() };
-    let (actor, _) = Actor::spawn_linked(None, Model, arguments, myself.get_cell()).await?;
+    let (actor, _) =
+        Actor::spawn_linked(None, shared.watched("model", Model), arguments, myself.get_cell()).await?;
     Ok(actor)
 }
 

@@ -2,12 +2,27 @@
 
 use std::time::Duration;
 
-use pomona_protocol::{EngineLoad, PathKind};
+use pomona_protocol::{ModelId, PathKind, TraceId};
+
+use crate::trace::SpanRecord;
 
 /// Receives observations; called from hot paths, so it must neither block nor allocate much.
 pub trait Observer: Send + Sync + 'static {
     /// Takes note of one observation.
     fn record(&self, observation: Observation<'_>);
+
+    /// Whether spans are wanted at all; without it none are made.
+    fn takes_spans(&self) -> bool {
+        false
+    }
+
+    /// Whether a request that belongs to no trace begins a recorded one; asked once per request.
+    fn begins_trace(&self) -> bool {
+        false
+    }
+
+    /// Takes a span that has ended. Must not block either.
+    fn take_span(&self, _: SpanRecord) {}
 }
 
 /// One thing that happened.
@@ -21,18 +36,28 @@ pub enum Observation<'a> {
     TurnAccepted,
     /// A turn got its place at a replica.
     TurnPlaced {
+        /// The model that answers.
+        model: &'a ModelId,
         /// Time in the gateway's queue.
         waited: Duration,
     },
     /// The first token of a turn arrived.
     FirstToken {
+        /// The model that answers.
+        model: &'a ModelId,
         /// Time since the turn was accepted.
         after: Duration,
+        /// The trace that the turn belongs to, if it is recorded.
+        trace: Option<TraceId>,
     },
     /// Further tokens of a turn arrived.
     Tokens {
+        /// The model that answers.
+        model: &'a ModelId,
         /// Time since the previous ones.
         gap: Duration,
+        /// The trace that the turn belongs to, if it is recorded.
+        trace: Option<TraceId>,
     },
     /// A turn lost its replica with tokens shown, or before; it will be tried again.
     TurnRetried {
@@ -82,10 +107,18 @@ pub enum Observation<'a> {
     },
     /// A turn reached its terminal event.
     TurnEnded {
+        /// The model that was asked for; it need not exist.
+        model: &'a ModelId,
         /// `stop`, `length`, `cancelled`, or the code of the cause.
         outcome: &'static str,
         /// Time since the turn was accepted.
         after: Duration,
+        /// From the first place at a replica to the first token, if there was one.
+        prefill: Option<Duration>,
+        /// From the first token to the last one, if there was one.
+        decode: Option<Duration>,
+        /// The trace that the turn belongs to, if it is recorded.
+        trace: Option<TraceId>,
         /// Tokens of the prompt, as far as known.
         prompt_tokens: u32,
         /// Of these, tokens from the prefix tree.
@@ -102,8 +135,18 @@ pub enum Observation<'a> {
         /// `engine_lost`, `engine_stalled`, …
         cause: &'static str,
     },
-    /// An engine reported its load.
-    EngineLoad(&'a EngineLoad),
+    /// A timer fired.
+    Lag {
+        /// By how much it was late.
+        late: Duration,
+    },
+    /// A handler held a thread for longer than [`crate::LONG_POLL`].
+    LongPoll {
+        /// Which: an actor, or a route of the gateway.
+        handler: &'static str,
+        /// For how long.
+        took: Duration,
+    },
 }
 
 /// Measures nothing.

@@ -8,6 +8,7 @@ use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, Supervisio
 
 use crate::api::MeshParts;
 use crate::client::Clients;
+use crate::downloads::DownloadsActor;
 use crate::fleet::{Fleet, Reporter};
 use crate::links::{Links, LinksArguments};
 use crate::models::Models;
@@ -26,10 +27,11 @@ enum Child {
     Reporter,
     Clients,
     Sessions,
+    Downloads,
 }
 
 /// In the order of their birth: who hears before who speaks.
-const CHILDREN: [Child; 7] = [
+const CHILDREN: [Child; 8] = [
     Child::Router,
     Child::Fleet,
     Child::Links,
@@ -37,6 +39,7 @@ const CHILDREN: [Child; 7] = [
     Child::Reporter,
     Child::Clients,
     Child::Sessions,
+    Child::Downloads,
 ];
 
 #[derive(ractor_cluster::RactorMessage)]
@@ -71,43 +74,89 @@ impl RootState {
         let cell: ActorCell = match child {
             Child::Router => {
                 let desk = Arc::clone(&self.shared.desk);
-                Actor::spawn_linked(None, Router, desk, myself.get_cell()).await?.0.get_cell()
+                Actor::spawn_linked(None, self.shared.watched("router", Router), desk, myself.get_cell())
+                    .await?
+                    .0
+                    .get_cell()
             }
             Child::Fleet => {
                 let shared = Arc::clone(&self.shared);
-                let (fleet, _) = Actor::spawn_linked(None, Fleet, shared, myself.get_cell()).await?;
+                let (fleet, _) =
+                    Actor::spawn_linked(None, self.shared.watched("fleet", Fleet), shared, myself.get_cell())
+                        .await?;
                 self.shared.fleet_actor.store(Some(Arc::new(fleet.clone())));
                 fleet.get_cell()
             }
             Child::Links => {
                 let Some(parts) = self.mesh.clone() else { return Ok(()) };
                 let arguments = LinksArguments { shared: Arc::clone(&self.shared), parts };
-                let (links, _) = Actor::spawn_linked(None, Links, arguments, myself.get_cell()).await?;
+                let (links, _) = Actor::spawn_linked(
+                    None,
+                    self.shared.watched("links", Links),
+                    arguments,
+                    myself.get_cell(),
+                )
+                .await?;
                 self.shared.links_actor.store(Some(Arc::new(links.clone())));
                 links.get_cell()
             }
             Child::Reporter => {
                 let shared = Arc::clone(&self.shared);
-                Actor::spawn_linked(None, Reporter, shared, myself.get_cell()).await?.0.get_cell()
+                Actor::spawn_linked(
+                    None,
+                    self.shared.watched("reporter", Reporter),
+                    shared,
+                    myself.get_cell(),
+                )
+                .await?
+                .0
+                .get_cell()
             }
             Child::Models => {
-                let (models, _) =
-                    Actor::spawn_linked(None, Models, Arc::clone(&self.shared), myself.get_cell()).await?;
+                let (models, _) = Actor::spawn_linked(
+                    None,
+                    self.shared.watched("models", Models),
+                    Arc::clone(&self.shared),
+                    myself.get_cell(),
+                )
+                .await?;
                 self.shared.models.store(Some(Arc::new(models.clone())));
                 models.get_cell()
             }
             Child::Clients => {
-                let (clients, _) = Actor::spawn_linked(None, Clients, (), myself.get_cell()).await?;
+                let (clients, _) =
+                    Actor::spawn_linked(None, self.shared.watched("clients", Clients), (), myself.get_cell())
+                        .await?;
                 self.shared.clients.store(Some(Arc::new(clients.clone())));
                 clients.get_cell()
+            }
+            Child::Downloads => {
+                if !self.shared.hosts || !self.shared.routes || self.shared.hub.is_none() {
+                    return Ok(());
+                }
+                let shared = Arc::clone(&self.shared);
+                let (downloads, _) = Actor::spawn_linked(
+                    None,
+                    self.shared.watched("downloads", DownloadsActor),
+                    shared,
+                    myself.get_cell(),
+                )
+                .await?;
+                self.shared.downloads.store(Some(Arc::new(downloads.clone())));
+                downloads.get_cell()
             }
             Child::Sessions => {
                 if self.shared.sessions.store.is_none() {
                     return Ok(());
                 }
                 let shared = Arc::clone(&self.shared);
-                let (sessions, _) =
-                    Actor::spawn_linked(None, SessionsActor, shared, myself.get_cell()).await?;
+                let (sessions, _) = Actor::spawn_linked(
+                    None,
+                    self.shared.watched("sessions", SessionsActor),
+                    shared,
+                    myself.get_cell(),
+                )
+                .await?;
                 self.shared.sessions.supervisor.store(Some(Arc::new(sessions.clone())));
                 sessions.get_cell()
             }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use pomona_cluster::path::PathLimits;
@@ -15,20 +15,25 @@ use pomona_config::{
     EngineConfig, FleetConfig, LinkConfig, ModelConfig, RestartConfig, RoutingConfig, TurnConfig,
 };
 use pomona_engine::backend::Accelerator;
-use pomona_protocol::{Cause, ModelCard, ModelId, NodeId, NodeReport, PathKind, PeerRole};
-use pomona_transport::Endpoint;
+use pomona_protocol::{Cause, ModelCard, ModelId, NodeFigures, NodeId, NodeReport, PathKind, PeerRole};
+use pomona_transport::{Endpoint, Identity};
 use ractor::ActorRef;
 use tokio::sync::watch;
 
 use crate::api::{AuthorityParts, Parts};
+use crate::counts::Counts;
 use crate::desk::Desk;
+use crate::downloads::{DownloadsMessage, HubSource};
 use crate::engines::Engines;
 use crate::fleet::FleetMessage;
 use crate::hosting::Hosted;
 use crate::links::{Bulletin, LinksMessage, Peer, Peers};
+use crate::logs::LogSource;
 use crate::models::ModelsMessage;
 use crate::observer::{Observation, Observer};
 use crate::sessions::table::SessionTable;
+use crate::watch::Watch;
+use crate::watched::{LongPolls, Watched};
 use crate::weights::Weights;
 
 /// Whether a model can be asked.
@@ -80,6 +85,11 @@ pub(crate) struct Shared {
     pub(crate) link: LinkConfig,
     pub(crate) fleet: FleetConfig,
     pub(crate) observer: Arc<dyn Observer>,
+    /// What this process tells of itself in its reports.
+    pub(crate) counts: Counts,
+    pub(crate) long_polls: LongPolls,
+    /// Whose certificate this machine shows to others.
+    identity: Option<Identity>,
     pub(crate) started_at: Instant,
     pub(crate) draining: AtomicBool,
     /// An admin wants this node to leave, or it is leaving.
@@ -97,6 +107,15 @@ pub(crate) struct Shared {
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) authority: Option<Arc<AuthorityParts>>,
     pub(crate) sessions: SessionTable,
+    /// What dashboards are told, on a gateway.
+    pub(crate) watch: Watch,
+    /// Where the lines of this machine are, once somebody said.
+    pub(crate) logs: ArcSwapOption<Arc<dyn LogSource>>,
+    /// When the certificate that clients are shown begins and ends, on a gateway that has one.
+    pub(crate) server_certificate: ArcSwapOption<(SystemTime, SystemTime)>,
+    /// Where models are downloaded from.
+    pub(crate) hub: Option<HubSource>,
+    pub(crate) downloads: ArcSwapOption<ActorRef<DownloadsMessage>>,
     pub(crate) models: ArcSwapOption<ActorRef<ModelsMessage>>,
     pub(crate) clients: ArcSwapOption<ActorRef<()>>,
     pub(crate) fleet_actor: Arc<ArcSwapOption<ActorRef<FleetMessage>>>,
@@ -113,6 +132,9 @@ impl Shared {
         Self {
             desk: Arc::new(Desk::new(&parts.routing, Arc::clone(&parts.observer), Arc::clone(&fleet_actor))),
             weights: Arc::new(Weights::new(&parts, move || busy.running() > 0)),
+            watch: Watch::new(&parts),
+            server_certificate: ArcSwapOption::empty(),
+            logs: ArcSwapOption::empty(),
             members_max: parts.members_max,
             wan_addresses: parts.mesh.as_ref().map(|mesh| mesh.wan_addresses.clone()).unwrap_or_default(),
             cluster: parts.cluster,
@@ -132,7 +154,10 @@ impl Shared {
             restart: parts.restart,
             link: parts.link,
             fleet: parts.fleet,
+            long_polls: LongPolls::new(Arc::clone(&parts.observer)),
             observer: parts.observer,
+            counts: Counts::default(),
+            identity: parts.mesh.as_ref().map(|mesh| mesh.identity.clone()),
             started_at: Instant::now(),
             draining: AtomicBool::new(false),
             node_draining: AtomicBool::new(false),
@@ -147,6 +172,8 @@ impl Shared {
             endpoint: parts.mesh.as_ref().map(|mesh| mesh.endpoint.clone()),
             authority: parts.mesh.and_then(|mesh| mesh.authority),
             sessions: SessionTable::new(parts.store, parts.session),
+            hub: parts.hub,
+            downloads: ArcSwapOption::empty(),
             models: ArcSwapOption::empty(),
             clients: ArcSwapOption::empty(),
             fleet_actor,
@@ -155,7 +182,47 @@ impl Shared {
     }
 
     pub(crate) fn observe(&self, observation: Observation<'_>) {
+        if let Observation::FirstToken { after, .. } = observation {
+            self.watch.first_token(after);
+        }
         self.observer.record(observation);
+    }
+
+    /// An actor whose handlers are watched under this name.
+    pub(crate) fn watched<A>(&self, name: &'static str, actor: A) -> Watched<A> {
+        Watched::new(name, actor, self.long_polls.clone(), Arc::clone(&self.counts.actors))
+    }
+
+    /// What this process has counted.
+    pub(crate) fn figures(&self) -> NodeFigures {
+        let (expires, life) = self.certificate();
+        NodeFigures {
+            certificate_expires_unix_s: expires.as_secs(),
+            certificate_life_s: life.as_secs(),
+            hosted_turns: u64::from(self.hosted.running()),
+            long_polls: self.long_polls.count(),
+            ..self.counts.figures()
+        }
+    }
+
+    /// When the certificate of whose life the least is left ends, since 1970, and how long it lasts.
+    fn certificate(&self) -> (Duration, Duration) {
+        // A member's is renewed at two thirds of its life.
+        let life = |identity: &Identity| {
+            identity.expires_at().duration_since(identity.renew_at()).unwrap_or_default() * 3
+        };
+        let member = self.identity.as_ref().map(|identity| (identity.expires_at(), life(identity)));
+        let server = self.server_certificate.load();
+        let server = server.as_ref().map(|span| (span.1, span.1.duration_since(span.0).unwrap_or_default()));
+        let now = SystemTime::now();
+        let left = |(ends, life): &(SystemTime, Duration)| {
+            ends.duration_since(now).unwrap_or_default().as_secs_f64() / life.as_secs_f64().max(1.0)
+        };
+        let all = [member, server].into_iter().flatten();
+        let least = all.min_by(|a, b| left(a).total_cmp(&left(b)));
+        least.map_or((Duration::ZERO, Duration::ZERO), |(ends, life)| {
+            (ends.duration_since(UNIX_EPOCH).unwrap_or_default(), life)
+        })
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -202,6 +269,7 @@ impl Shared {
     pub(crate) fn set_name(&self, name: String) {
         if **self.name.load() != name {
             tracing::info!(name, "this machine has another name");
+            self.watch.set_name(&name);
             self.name.store(Arc::new(name));
             self.engines.note_change();
         }

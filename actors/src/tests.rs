@@ -9,6 +9,8 @@ mod moves;
 mod orchard;
 mod paths;
 mod replicas;
+mod session_ends;
 mod session_models;
 mod sessions;
 mod turns;
+mod watch;

@@ -2,6 +2,7 @@
 //! terminal event. What it does next is `cluster::turn`'s decision; tokens pass it by, in the attempt.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -10,7 +11,10 @@ use pomona_cluster::affinity::Prefix;
 use pomona_cluster::ledger::Ledger;
 use pomona_cluster::turn::{Effect, End, Input, Outcome, Turn as Machine};
 use pomona_protocol::limits::REQUEST_FRAME_BYTES_MAX;
-use pomona_protocol::{Cause, FinishReason, Open, ReplicaId, TurnEvent, TurnRequest, Usage, encode_frame};
+use pomona_protocol::{
+    Cause, FinishReason, Open, Principal, ReplicaId, TraceContext, TurnEvent, TurnRequest, Usage,
+    encode_frame,
+};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
@@ -21,6 +25,7 @@ use crate::observer::Observation;
 use crate::owned;
 use crate::route::Route;
 use crate::shared::Shared;
+use crate::trace::Span;
 
 #[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum TurnMessage {
@@ -49,9 +54,10 @@ pub(crate) struct TurnArguments {
     pub(crate) request: TurnRequest,
     /// Whose turn it is: the number of a client's key.
     pub(crate) key: u64,
-    pub(crate) sink: mpsc::Sender<TurnEvent>,
+    /// Boxed: the channel keeps room for 32 at least.
+    pub(crate) sink: mpsc::Sender<Box<TurnEvent>>,
     /// Room for the terminal event, kept free from the first moment.
-    pub(crate) terminal: mpsc::OwnedPermit<TurnEvent>,
+    pub(crate) terminal: mpsc::OwnedPermit<Box<TurnEvent>>,
     pub(crate) past: Past,
 }
 
@@ -69,12 +75,21 @@ pub(crate) struct TurnState {
     machine: Machine,
     open: Open,
     past: Past,
-    sink: mpsc::Sender<TurnEvent>,
-    terminal: Option<mpsc::OwnedPermit<TurnEvent>>,
+    sink: mpsc::Sender<Box<TurnEvent>>,
+    terminal: Option<mpsc::OwnedPermit<Box<TurnEvent>>>,
     accepted_at: Instant,
+    /// How many tokens were shown, for whoever watches.
+    shown: Arc<AtomicU32>,
     /// With the attempt while one runs.
     ledger: Option<Ledger>,
     token_at: Option<Instant>,
+    first_token_at: Option<Instant>,
+    /// When it got its first place.
+    placed_at: Option<Instant>,
+    /// What it was asked in; attempts are below.
+    trace: Option<TraceContext>,
+    /// Its time without a place.
+    waiting: Option<Span>,
     place: Option<Place>,
     /// Where it runs, or ran last.
     placed: Option<(ReplicaId, Route)>,
@@ -137,6 +152,7 @@ impl TurnState {
         avoid: Option<ReplicaId>,
         prefer: Option<ReplicaId>,
     ) {
+        self.waiting = Span::below(&self.shared.observer, self.trace, "queue");
         let (_, request) = self.request();
         let ticket = Ticket { turn: request.turn, attempt };
         let ask = Ask {
@@ -159,7 +175,7 @@ impl TurnState {
     fn on_answer(&mut self, myself: &ActorRef<TurnMessage>, attempt: u32, answer: Answer) {
         match answer {
             Answer::Placed { replica, route } => {
-                self.placed = Some((replica.clone(), route));
+                self.on_placed(&replica, route);
                 self.decide(myself, Input::Placed { attempt, replica });
             }
             Answer::Waits { ahead } => self.show_queued(ahead),
@@ -167,18 +183,27 @@ impl TurnState {
         }
     }
 
+    fn on_placed(&mut self, replica: &ReplicaId, route: Route) {
+        self.waiting = None;
+        self.placed_at.get_or_insert_with(Instant::now);
+        self.placed = Some((replica.clone(), route));
+    }
+
     /// Only a turn that has not started yet tells its client that it waits.
     fn show_queued(&self, ahead: u32) {
         if self.ledger.as_ref().is_some_and(|ledger| ledger.prompt().0 == 0) {
-            let _ = self.sink.try_send(TurnEvent::Queued { ahead });
+            let _ = self.sink.try_send(Box::new(TurnEvent::Queued { ahead }));
         }
     }
 
     fn run(&mut self, myself: &ActorRef<TurnMessage>, attempt: u32) {
         let ledger = self.ledger.take().unwrap_or_default();
         let wire_attempt = self.past.attempts.saturating_add(attempt);
+        let span = self.attempt_span(wire_attempt);
+        let trace = span.as_ref().map(Span::context).or(self.trace);
         let (number, request) = self.request();
         *number = wire_attempt;
+        request.trace = trace;
         request.resume = ledger.ids().to_vec();
         let id = request.turn;
         let mut open = BytesMut::new();
@@ -196,13 +221,25 @@ impl TurnState {
             deadline,
         );
         let Some((replica, route)) = self.placed.clone() else { return };
-        let mut run = run.after(self.loss.take(), replica.node);
+        self.shared.watch.turn_placed(id, replica.node.clone());
+        let mut run = run.after(self.loss.take(), replica).told_in(span, self.first_token_at);
         run.wire_attempt = wire_attempt;
+        run.shown = Arc::clone(&self.shown);
         if let Err(error) = encode_frame(&self.open, &mut open, REQUEST_FRAME_BYTES_MAX) {
             let cause = Cause::InvalidRequest { parameter: "input".to_owned(), message: error.to_string() };
             return run.refuse(cause);
         }
         self.running = Some((Some(stop), owned::spawn(run.run(route, open, stopped))));
+    }
+
+    fn attempt_span(&self, number: u32) -> Option<Span> {
+        let mut span = Span::below(&self.shared.observer, self.trace, "attempt")?;
+        span.set("attempt", u64::from(number));
+        if let Some((replica, _)) = &self.placed {
+            span.set("node", replica.node.0.as_str());
+            span.set("model", replica.model.0.as_str());
+        }
+        Some(span)
     }
 
     fn end(&mut self, end: End) {
@@ -225,17 +262,24 @@ impl TurnState {
             _ => "cancelled",
         };
         let after = self.accepted_at.elapsed();
+        let (first, last) = (self.first_token_at, self.token_at);
+        let model = self.request().1.model.clone();
         self.shared.observe(Observation::TurnEnded {
+            model: &model,
             outcome,
             after,
+            prefill: first.zip(self.placed_at).map(|(first, placed)| first.saturating_duration_since(placed)),
+            decode: last.zip(first).map(|(last, first)| last - first),
+            trace: self.trace.filter(|trace| trace.is_sampled).map(|trace| trace.trace),
             prompt_tokens,
             cached_tokens,
             completion_tokens: usage.completion_tokens,
             accepted_tokens: usage.accepted_tokens,
         });
         let turn = self.request().1.turn;
+        self.shared.watch.turn_ended(turn, outcome, usage.completion_tokens, after);
         tracing::debug!(%turn, outcome, tokens = usage.completion_tokens, ms = after.as_millis() as u64, "turn ended");
-        terminal.send(event);
+        terminal.send(Box::new(event));
     }
 }
 
@@ -267,6 +311,10 @@ impl Actor for Turn {
         shared.turns_active.send_modify(|turns| *turns += 1);
         shared.observe(Observation::TurnAccepted);
         let ledger = Ledger::resumed(request.resume.clone());
+        let trace = request.trace;
+        let (id, model) = (request.turn, request.model.clone());
+        let watch = &shared.watch;
+        let shown = watch.turn_started(id, model, Principal(key), ledger.shown(), myself.clone());
         let mut state = TurnState {
             key,
             prefix: Prefix::of(&request.input),
@@ -278,8 +326,13 @@ impl Actor for Turn {
             sink,
             terminal: Some(terminal),
             accepted_at,
+            shown,
             ledger: Some(ledger),
             token_at: None,
+            first_token_at: None,
+            placed_at: None,
+            trace,
+            waiting: None,
             place: None,
             placed: None,
             finished: None,
@@ -297,7 +350,7 @@ impl Actor for Turn {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             TurnMessage::Placed { attempt, replica, route } => {
-                state.placed = Some((replica.clone(), route));
+                state.on_placed(&replica, route);
                 state.decide(&myself, Input::Placed { attempt, replica });
             }
             TurnMessage::Queued { ahead } => state.show_queued(ahead),
@@ -306,8 +359,8 @@ impl Actor for Turn {
             }
             TurnMessage::Move { attempt, cause } => state.decide(&myself, Input::Move { attempt, cause }),
             TurnMessage::AttemptEnded(ended) => {
-                let Ended { attempt, ledger, token_at, loss, outcome, finished } = *ended;
-                state.loss = loss;
+                let Ended { attempt, ledger, token_at, first_token_at, loss, outcome, finished } = *ended;
+                (state.loss, state.first_token_at) = (loss, first_token_at);
                 let shown = ledger.shown();
                 if let (Outcome::Finished, Some(place)) = (&outcome, &state.place) {
                     state.prefix.push_answer_ids(ledger.ids());

@@ -63,6 +63,26 @@ impl Weights {
         }
     }
 
+    /// Where models lie.
+    pub(crate) fn models_folder(&self) -> PathBuf {
+        self.catalog.models_folder().to_owned()
+    }
+
+    /// The folder that holds it.
+    pub(crate) fn data_folder(&self) -> PathBuf {
+        self.pins_file.parent().map_or_else(PathBuf::new, std::path::Path::to_owned)
+    }
+
+    /// Runs something that outlives nobody but this process.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
+    }
+
+    /// As [`Weights::spawn`], for what blocks.
+    pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.tasks.spawn_blocking(work);
+    }
+
     /// What this machine could load.
     pub(crate) fn offers(&self) -> Vec<ModelOffer> {
         let models = self.catalog.models();

@@ -1,7 +1,7 @@
 //! What an admin asks of a gateway: members, tokens, and which model is loaded where. A gateway that cannot do it
 //! itself says who can; that comes back as [`ClientError::Api`].
 
-use pomona_protocol::{CreatedToken, NewToken, NodeStatus, TokenStatus};
+use pomona_protocol::{CreatedToken, NewToken, NodeStatus, Notice, NoticeId, TokenStatus};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +26,22 @@ struct Nodes {
 }
 
 #[derive(Deserialize)]
+struct Notices {
+    notifications: Vec<Notice>,
+}
+
+#[derive(Deserialize)]
 struct Tokens {
     tokens: Vec<TokenStatus>,
+}
+
+/// A link that signs one browser in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SignInLink {
+    /// Path on the gateway that was asked; the code in it works once.
+    pub path: String,
+    /// Seconds for which it works.
+    pub expires_in_s: u64,
 }
 
 impl Client {
@@ -73,6 +87,11 @@ impl Client {
         self.fetch(Method::POST, &["admin", "tokens"], |request| request.json(token)).await
     }
 
+    /// Makes a link that signs one browser in with this client's key. It is told this once.
+    pub async fn sign_in_link(&self) -> Result<SignInLink, ClientError> {
+        self.fetch(Method::POST, &["v3", "sign-in", "link"], |request| request).await
+    }
+
     /// The tokens that may still be used.
     pub async fn tokens(&self) -> Result<Vec<TokenStatus>, ClientError> {
         let answer: Tokens = self.get(&["admin", "tokens"]).await?;
@@ -100,6 +119,19 @@ impl Client {
     pub async fn pin_model(&self, model: &str, node: Option<&str>, on: bool) -> Result<(), ClientError> {
         let path = ["admin", "models", segment("model", model)?, if on { "pin" } else { "unpin" }];
         self.tell(Method::POST, &path, |request| request.json(&Where { node })).await
+    }
+
+    /// Notices, the newest first; only those that nobody has acknowledged when `open` is true.
+    pub async fn notices(&self, limit: u32, open: bool) -> Result<Vec<Notice>, ClientError> {
+        let query = [("limit", limit.to_string()), ("open", open.to_string())];
+        let answer: Notices =
+            self.fetch(Method::GET, &["admin", "notifications"], |request| request.query(&query)).await?;
+        Ok(answer.notifications)
+    }
+
+    /// Says that somebody has seen to a notice.
+    pub async fn acknowledge(&self, id: NoticeId) -> Result<Notice, ClientError> {
+        self.fetch(Method::POST, &["admin", "notifications", &id.to_string(), "ack"], |request| request).await
     }
 }
 

@@ -81,6 +81,9 @@ impl Health {
             restored_tokens: load.restored_tokens,
             prefix_disk_bytes: load.prefix_disk_bytes,
             broken_prefix_files: load.broken_prefix_files,
+            kv_blocks_held: load.kv_blocks_held,
+            evicted_blocks: load.evicted_blocks,
+            evicted_prefix_files: load.evicted_prefix_files,
             samples: Vec::new(),
         };
     }

@@ -58,3 +58,17 @@ mod session_turns;
 mod session_prompt;
 
 mod session_view;
+
+pub mod fleet_watch;
+
+mod fleet_turns;
+
+pub mod fleet_rates;
+
+pub mod notices;
+
+mod notice_rules;
+
+pub mod downloads;
+
+pub mod log_query;

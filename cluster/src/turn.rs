@@ -12,10 +12,16 @@ use std::time::{Duration, Instant};
 
 use pomona_protocol::{Cause, ReplicaId};
 
+/// What a lost engine, node or link weighs against a turn that showed nothing there.
+const BLAME_OF_LOSS: u32 = 4;
+/// What a machine weighs that fell silent: it may be overrun or asleep, which is seldom the turn's doing. With as much as a
+/// loss, eight suspicions of a starved fleet would end turns that nothing is wrong with.
+const BLAME_OF_SILENCE: u32 = 1;
+
 /// Limits of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TurnLimits {
-    /// Tries in a row without a new token.
+    /// Tries in a row without a new token; four that a machine's silence ended count as one.
     pub attempts_max: u32,
     /// Time in all.
     pub total_max: Duration,
@@ -169,8 +175,10 @@ pub struct Turn {
     limits: TurnLimits,
     born: Instant,
     attempt: u32,
-    /// Attempts in a row that showed nothing new.
+    /// Attempts in a row that showed nothing new; the pause before the next one follows from it.
     fruitless: u32,
+    /// What they weigh against the turn.
+    blame: u32,
     shown: u32,
     /// The replica whose link was lost last, and which may hold the turn.
     held_at: Option<ReplicaId>,
@@ -185,6 +193,7 @@ impl Turn {
             born: now,
             attempt: 1,
             fruitless: 0,
+            blame: 0,
             shown: 0,
             held_at: None,
             state: State::Placing,
@@ -304,12 +313,18 @@ impl Turn {
             Outcome::Failed(cause) if !cause.is_retryable() => return self.end(End::Failed(cause)),
             Outcome::Failed(cause) => cause,
         };
-        self.fruitless = if fruitful { 0 } else { self.fruitless + u32::from(!loss.is_drain) };
+        if fruitful {
+            (self.fruitless, self.blame) = (0, 0);
+        } else if !loss.is_drain {
+            self.fruitless += 1;
+            self.blame +=
+                if matches!(cause, Cause::NodeSuspect { .. }) { BLAME_OF_SILENCE } else { BLAME_OF_LOSS };
+        }
         self.held_at = matches!(cause, Cause::LinkLost { .. }).then(|| replica.clone());
         if now >= self.deadline() {
             return self.end(End::Failed(self.out_of_time()));
         }
-        if self.fruitless >= self.limits.attempts_max {
+        if self.blame >= self.limits.attempts_max.saturating_mul(BLAME_OF_LOSS) {
             let cause = Cause::AttemptsExhausted { attempts: self.attempt, last: Box::new(cause) };
             return self.end(End::Failed(cause));
         }

@@ -234,6 +234,28 @@ fn drains_never_use_up_the_attempts_and_suspicions_do() {
 }
 
 #[test]
+fn four_silences_weigh_as_much_as_one_loss_and_a_token_forgives_all() {
+    let now = Instant::now();
+    let (mut turn, _) = Turn::start(LIMITS, now);
+    let mut lose = |silent: bool, shown: u32| {
+        let attempt = turn.attempt();
+        if turn.phase() == "waiting for a retry" {
+            turn.handle(Input::PauseOver { attempt }, now);
+        }
+        turn.handle(placed(attempt), now);
+        if silent {
+            turn.handle(moved(attempt, suspect()), now);
+            return words(turn.handle(ended(attempt, shown, Outcome::Stopped), now)).contains("end");
+        }
+        words(turn.handle(ended(attempt, shown, Outcome::Failed(lost())), now)).contains("end")
+    };
+    assert!((0..15).all(|_| !lose(true, 0)), "fifteen silences are not enough");
+    assert!(!lose(true, 1), "a token was shown: the count begins anew");
+    assert!((0..3).all(|_| !lose(false, 1)) && (0..3).all(|_| !lose(true, 1)));
+    assert!(lose(true, 1), "three losses and four silences");
+}
+
+#[test]
 fn a_node_that_refuses_because_it_drains_is_not_asked_for_ever() {
     let now = Instant::now();
     let (mut turn, _) = Turn::start(LIMITS, now);

@@ -117,7 +117,7 @@ pub const KEYS: &[Key] = &[
     key("limits", "body_read_ms", from_to(100, 600_000)),
     key("limits", "stall_ms", from_to(100, 3_600_000)),
     key("limits", "requests_max", from_to(1, 1_000_000)),
-    key("routing", "replica_turns_max", from_to(1, 4096)),
+    key("routing", "replica_turns_max", from_to(1, 65_536)),
     key("routing", "queue_max", from_to(0, 100_000)),
     key("routing", "queue_ms_max", from_to(1, 3_600_000)),
     key("turn", "attempts_max", from_to(1, 100)),
@@ -189,6 +189,13 @@ pub const KEYS: &[Key] = &[
     key("session", "resident_max", from_to(1, 10_000_000)),
     key("session", "idle_ms", from_to(0, 86_400_000)),
     key("session", "coalesce_ms", from_to(0, 1000)),
+    key("notifications", "webhook_url", Optional),
+    key("notifications", "webhook_secret", Optional),
+    key("notifications", "webhook_private", Switch),
+    key("notifications", "repeat_ms", from_to(0, 86_400_000)),
+    key("notifications", "disk_bytes_min", zero_or(1_048_576, 1 << 50)),
+    key("notifications", "store_slow_ms", zero_or(10, 600_000)),
+    key("notifications", "kept_max", from_to(16, 10_000)),
     key("restart", "enabled", Switch),
     key("restart", "max_attempts", from_to(0, 1000)),
     key("restart", "base_ms", from_to(0, 60_000)),
@@ -200,6 +207,10 @@ pub const KEYS: &[Key] = &[
     key("log", "file", Switch),
     key("log", "keep_days", from_to(1, 3650)),
     key("log", "file_bytes_max", from_to(65_536, 1 << 40)),
+    key("log", "ring_bytes_max", from_to(65_536, 1 << 30)),
+    key("telemetry", "vllm_names", Switch),
+    key("telemetry", "otlp_endpoint", Optional),
+    key("telemetry", "sample_ratio", Float { min: 0.0, max: 1.0 }),
 ];
 
 #[cfg(test)]

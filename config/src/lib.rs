@@ -14,10 +14,12 @@ mod fleet_sections;
 mod keys;
 mod load;
 mod nearest;
+mod private;
 mod schema;
 mod session_sections;
 mod show;
 mod source;
+mod telemetry_section;
 
 pub use error::ConfigError;
 pub use fleet_sections::{
@@ -25,14 +27,16 @@ pub use fleet_sections::{
 };
 pub use keys::{KEYS, Key, Kind};
 pub use load::{Loaded, Override, load};
+pub use private::is_private;
 pub use schema::schema;
 pub use sections::{
     ApiConfig, BackendChoice, Config, EngineConfig, GatewayConfig, Isolation, LimitsConfig, LogConfig,
     ModelConfig, RestartConfig, RoutingConfig, ShutdownConfig, Speculation, TurnConfig,
 };
-pub use session_sections::{SessionConfig, StoreConfig};
+pub use session_sections::{NotificationsConfig, SessionConfig, StoreConfig};
 pub use show::{show_json, show_toml};
 pub use source::Source;
+pub use telemetry_section::TelemetryConfig;
 
 /// A configuration file with every key at its default and the reason for it.
 pub const EXAMPLE: &str = include_str!("../examples/pomona.toml");

@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fleet_sections::{ClusterConfig, FleetConfig, LinkConfig, TlsConfig, WeightsConfig};
-use crate::session_sections::{SessionConfig, StoreConfig};
+use crate::session_sections::{NotificationsConfig, SessionConfig, StoreConfig};
+use crate::telemetry_section::TelemetryConfig;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,12 +43,16 @@ pub struct Config {
     pub store: StoreConfig,
     /// Conversations that outlive connections and processes.
     pub session: SessionConfig,
+    /// Notices for admins: when they are made, and who else hears of them.
+    pub notifications: NotificationsConfig,
     /// When and how often a failed child is restarted.
     pub restart: RestartConfig,
     /// How the process ends.
     pub shutdown: ShutdownConfig,
     /// What is logged, where, and for how long it is kept.
     pub log: LogConfig,
+    /// What is told to programs that measure.
+    pub telemetry: TelemetryConfig,
 }
 
 /// Where the gateway listens and whom it trusts.
@@ -153,7 +158,7 @@ impl Default for LimitsConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RoutingConfig {
-    /// Turns sent to one replica at once, 1 to 4096; more wait at the gateway.
+    /// Turns sent to one replica at once, 1 to 65536; more wait at the gateway.
     pub replica_turns_max: u32,
     /// Turns that may wait at the gateway, 0 to 100000; more are refused.
     pub queue_max: u32,
@@ -363,10 +368,18 @@ pub struct LogConfig {
     pub keep_days: u32,
     /// Bytes of one log file before it is rotated, 65536 to 2^40.
     pub file_bytes_max: u64,
+    /// Bytes of the newest lines that are kept in memory for questions, 65536 to 2^30.
+    pub ring_bytes_max: u64,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: "info".to_owned(), file: true, keep_days: 14, file_bytes_max: 64 * 1024 * 1024 }
+        Self {
+            level: "info".to_owned(),
+            file: true,
+            keep_days: 14,
+            file_bytes_max: 64 * 1024 * 1024,
+            ring_bytes_max: 1024 * 1024,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The sections of what lasts: the store, and the sessions in it.
+//! The sections of what lasts: the store, the sessions in it, and notices.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,40 @@ impl Default for SessionConfig {
             resident_max: 50_000,
             idle_ms: 60_000,
             coalesce_ms: 33,
+        }
+    }
+}
+
+/// Notices for admins: when they are made, and who else hears of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NotificationsConfig {
+    /// Where each new notice is sent by POST, `https://…` or `http://…`; empty means nowhere.
+    pub webhook_url: Option<String>,
+    /// Signs what is sent with HMAC-SHA256; empty means that it is not signed.
+    pub webhook_secret: Option<String>,
+    /// Whether that may be a private address: one of this machine or of a local network.
+    pub webhook_private: bool,
+    /// Milliseconds within which the same notice is counted and not made anew, 0 to 86400000.
+    pub repeat_ms: u64,
+    /// Free bytes below which a disk is low, 1048576 to 2^50; 0 means never.
+    pub disk_bytes_min: u64,
+    /// Milliseconds from which on a write of the store is slow, 10 to 600000; 0 means never.
+    pub store_slow_ms: u64,
+    /// Notices that are kept, 16 to 10000.
+    pub kept_max: u32,
+}
+
+impl Default for NotificationsConfig {
+    fn default() -> Self {
+        Self {
+            webhook_url: None,
+            webhook_secret: None,
+            webhook_private: false,
+            repeat_ms: 600_000,
+            disk_bytes_min: 4 << 30,
+            store_slow_ms: 2_000,
+            kept_max: 1_000,
         }
     }
 }

@@ -32,10 +32,13 @@ pub fn show_json(loaded: &Loaded) -> Value {
     json!({ "config": without_secrets(&loaded.config), "sources": sources })
 }
 
-/// What may be shown to whoever looks over a shoulder: the password of the store's address is left out.
+/// What may be shown to whoever looks over a shoulder: without the passwords in addresses and without secrets.
 fn without_secrets(config: &Config) -> Config {
     let mut config = config.clone();
     config.store.url = config.store.url.map(|url| without_password(&url));
+    let notifications = &mut config.notifications;
+    notifications.webhook_url = notifications.webhook_url.take().map(|url| without_path(&url));
+    notifications.webhook_secret = notifications.webhook_secret.take().map(|_| "***".to_owned());
     config
 }
 
@@ -48,6 +51,16 @@ fn without_password(url: &str) -> String {
         Some(format!("{scheme}://{name}:***@{host}{}", &rest[end..]))
     });
     parts.unwrap_or_else(|| url.to_owned())
+}
+
+/// `scheme://host` with `***` for the rest: the paths of many receivers are their passwords.
+fn without_path(url: &str) -> String {
+    let shown = without_password(url);
+    let begin = shown.find("://").map_or(0, |scheme| scheme + 3);
+    match shown[begin..].find(['/', '?', '#']) {
+        Some(end) => format!("{}/***", &shown[..begin + end]),
+        None => shown,
+    }
 }
 
 /// The value of a key; one that is unset shows as the empty text, which means the same.
@@ -72,6 +85,19 @@ mod tests {
             ("nonsense", "nonsense"),
         ] {
             assert_eq!(without_password(given), shown);
+        }
+    }
+
+    #[test]
+    fn a_webhook_shows_its_host_alone() {
+        for (given, shown) in [
+            ("https://hooks.example/T0/B0/secret", "https://hooks.example/***"),
+            ("https://me:secret@hooks.example:8443/x", "https://me:***@hooks.example:8443/***"),
+            ("https://hooks.example?token=secret", "https://hooks.example/***"),
+            ("https://hooks.example", "https://hooks.example"),
+            ("nonsense/secret", "nonsense/***"),
+        ] {
+            assert_eq!(without_path(given), shown);
         }
     }
 }

@@ -36,6 +36,12 @@ fn materialise_files(models_dir: &Path, files: &[File]) -> io::Result<PathBuf> {
         return Ok(folder);
     }
     fs::create_dir_all(models_dir)?;
+    // One process at a time: between finding a broken copy and moving it away, another one may have put a whole one
+    // there. Where folders cannot be locked, the checks below have to do.
+    let _one_at_a_time = fs::File::open(models_dir).and_then(|models| models.lock().map(|()| models));
+    if is_whole(&folder, files) {
+        return Ok(folder);
+    }
     let fresh = aside(models_dir, &name, "new")?;
     let placed = write_files(&fresh, files).and_then(|()| place(&fresh, &folder, files));
     if placed.is_err() || fresh.exists() {

@@ -372,6 +372,9 @@ impl Generation {
             load.running = self.scheduler.running_count() as u32;
             load.waiting = self.scheduler.waiting().len() as u32;
             load.kv_blocks_used = self.scheduler.pool().used() as u32;
+            load.evicted_blocks = self.scheduler.pool().evicted_count();
+            load.kv_blocks_held =
+                load.kv_blocks_total.saturating_sub(self.scheduler.pool().available() as u32);
         });
     }
 }

@@ -30,6 +30,7 @@ pub struct BlockPool {
     unheld_nodes: usize,
     /// Counts uses; stands in for a clock.
     tick: u64,
+    evicted_count: u64,
     /// Present where somebody keeps copies of nodes.
     track: Option<Track>,
 }
@@ -68,6 +69,7 @@ impl BlockPool {
             evictable: BTreeSet::new(),
             unheld_nodes: 0,
             tick: 0,
+            evicted_count: 0,
             track: None,
         }
     }
@@ -211,6 +213,11 @@ impl BlockPool {
         }
     }
 
+    /// Nodes that were evicted so far.
+    pub fn evicted_count(&self) -> u64 {
+        self.evicted_count
+    }
+
     fn evict_oldest(&mut self) {
         let (_, block) = self.evictable.pop_first().expect("invariant: an unheld node has an unheld leaf");
         let state = &mut self.blocks[block.0 as usize];
@@ -218,6 +225,7 @@ impl BlockPool {
         if let Some(track) = &mut self.track {
             track.evicted.push((block, node.key));
         }
+        self.evicted_count += 1;
         self.children.remove(&(node.parent, node.tokens));
         self.unheld_nodes -= 1;
         self.free.push(block);

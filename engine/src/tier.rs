@@ -67,6 +67,7 @@ struct Shared {
     has_failed: AtomicBool,
     queued_bytes: AtomicU64,
     broken_files: AtomicU64,
+    evicted_files: AtomicU64,
     /// What reading a block takes; 0 is not known.
     read_micros: AtomicU64,
 }
@@ -91,6 +92,7 @@ impl Tier {
             has_failed: AtomicBool::new(false),
             queued_bytes: AtomicU64::new(0),
             broken_files: AtomicU64::new(0),
+            evicted_files: AtomicU64::new(0),
             read_micros: AtomicU64::new(0),
         });
         let (saves, to_write) = channel();
@@ -182,6 +184,11 @@ impl Tier {
     /// Files that were not what was written, and were removed.
     pub fn broken_files(&self) -> u64 {
         self.shared.broken_files.load(Ordering::Relaxed)
+    }
+
+    /// Files that were removed to make room.
+    pub fn evicted_files(&self) -> u64 {
+        self.shared.evicted_files.load(Ordering::Relaxed)
     }
 }
 

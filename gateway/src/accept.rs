@@ -5,16 +5,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::response::IntoResponse;
 use hyper::StatusCode;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -23,9 +19,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::errors::ApiError;
-use crate::guard::{self, Guard};
+use crate::guard::Guard;
+use crate::http::{self, Version};
 use crate::stall::StallGuard;
-use crate::state::{Connection, Ends, Shared};
+use crate::state::{Connection, Ends, Serves, Shared};
 use crate::tls::Tls;
 use crate::tls::handshake::{self, Greeted};
 use crate::ws;
@@ -36,10 +33,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const REFUSALS_MAX: usize = 64;
 /// How long telling them may take.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
-/// Streams of one HTTP/2 connection, as many as browsers use.
-const HTTP2_STREAMS_MAX: u32 = 128;
-/// A silent HTTP/2 peer is asked for a sign of life this often.
-const HTTP2_PING: Duration = Duration::from_secs(20);
 
 /// Accepts until `shutdown`, then waits for connections to end or for `kill`. Returns how many were cut.
 pub(crate) async fn run(
@@ -109,13 +102,23 @@ async fn connection(
     let ends = Ends { peer, local, is_encrypted: shared.tls.is_some() };
     match &shared.tls {
         None => {
+            let within = Duration::from_millis(shared.limits.header_read_ms);
+            let version = tokio::select! {
+                version = tokio::time::timeout(within, http::spoken(&stream)) => version,
+                () = shared.shutdown.cancelled() => return,
+            };
+            let Ok(Ok(version)) = version else {
+                return tracing::debug!(%peer, "connection sent no request in time");
+            };
             let stalls = Duration::from_millis(shared.limits.stall_ms);
-            converse(&shared, router, StallGuard::new(stream, stalls), ends).await;
+            converse(&shared, router, StallGuard::new(stream, stalls), version, ends).await;
         }
         Some(tls) => {
             if let Some(stream) = greeted(&shared, tls, stream, peer).await {
+                let is_two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                let version = if is_two { Version::Two } else { Version::One };
                 // It stays in its box: plain connections are not to pay for its size.
-                converse(&shared, router, stream, ends).await;
+                Box::pin(converse(&shared, router, stream, version, ends)).await;
             }
         }
     }
@@ -160,7 +163,7 @@ async fn greeted(
 }
 
 /// Everything that is said over a stream, until it ends.
-async fn converse<S>(shared: &Arc<Shared>, router: Router, stream: S, ends: Ends)
+async fn converse<S>(shared: &Arc<Shared>, router: Router, stream: S, version: Version, ends: Ends)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -170,60 +173,15 @@ where
     };
     let connection = Arc::new(Connection::new(client, ends));
     let guard = Guard { shared: Arc::clone(shared), router, connection: Arc::clone(&connection) };
-    serve_http(shared, &connection, TokioIo::new(stream), guard).await;
+    http::serve(shared, &connection, stream, version, guard).await;
     if let Some(upgrade) = connection.take_upgrade() {
-        ws::run(shared, &connection, upgrade).await;
+        let route = match upgrade.serves {
+            Serves::Turns { .. } => "/v1/chat/stream",
+            Serves::Sessions(_) => "/v3/ws",
+        };
+        let polls = shared.handle.long_polls();
+        Box::pin(polls.watch(route, ws::run(shared, &connection, upgrade))).await;
     }
-}
-
-async fn serve_http<S>(shared: &Shared, connection: &Connection, stream: TokioIo<S>, guard: Guard)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let builder = http_builder(shared);
-    let service = service_fn(move |request| guard::serve(guard.clone(), request));
-    let mut http = pin!(builder.serve_connection_with_upgrades(stream, service));
-    // HTTP's own timer starts with the first byte; this one is for clients that send none.
-    let mut silent = pin!(tokio::time::sleep(Duration::from_millis(shared.limits.header_read_ms)));
-    let mut was_checked = false;
-    let mut ends = false;
-    loop {
-        tokio::select! {
-            served = http.as_mut() => {
-                if let Err(error) = served {
-                    tracing::debug!(peer = %connection.ends.peer, %error, "connection ended");
-                }
-                return;
-            }
-            () = shared.shutdown.cancelled(), if !ends => {
-                ends = true;
-                http.as_mut().graceful_shutdown();
-            }
-            () = silent.as_mut(), if !was_checked => {
-                was_checked = true;
-                if !connection.has_asked() {
-                    return tracing::debug!(peer = %connection.ends.peer, "connection sent no request in time");
-                }
-            }
-        }
-    }
-}
-
-fn http_builder(shared: &Shared) -> auto::Builder<TokioExecutor> {
-    let limits = &shared.limits;
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(limits.header_read_ms))
-        .max_buf_size(limits.header_bytes_max as usize);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(limits.header_bytes_max)
-        .max_concurrent_streams(HTTP2_STREAMS_MAX)
-        .keep_alive_interval(HTTP2_PING);
-    builder
 }
 
 /// Tells a client why it is not served, without reading what it asks.

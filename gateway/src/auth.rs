@@ -1,36 +1,76 @@
 //! Who may ask: the one place where a request shows its key.
 //!
-//! [`crate::guard`] calls it for every route; a route that needs no key says so in the route table.
+//! [`crate::guard`] calls it for every route; a route that needs no key says so in the route table. A browser that
+//! signed in shows a cookie instead ([`crate::signin`]), which counts where no key is shown.
 
-use hyper::Request;
-use hyper::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
+use std::time::SystemTime;
+
+use hyper::header::{AUTHORIZATION, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+use hyper::{Method, Request};
 
 use crate::errors::ApiError;
 use crate::keys::{KeyId, KeyRing};
 use crate::routes::Access;
+use crate::signin::cookie::{self, SignedOut};
 
 /// Browsers cannot set headers on a WebSocket, so the key may come as an offered subprotocol.
 pub(crate) const BEARER_PROTOCOL: &str = "pomona.bearer.";
 
+/// Who is known here.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) keys: &'a KeyRing,
+    pub(crate) signed_out: &'a SignedOut,
+}
+
+/// Where a request comes from, as far as the connection and the checks before tell.
+#[derive(Clone, Copy)]
+pub(crate) struct From {
+    /// Whether its peer is this machine.
+    pub(crate) loopback: bool,
+    /// Port of the gateway that it came to.
+    pub(crate) port: u16,
+    /// Whether it is a page of another origin, which may call us by the configuration.
+    pub(crate) foreign_page: bool,
+}
+
 /// Lets a request through, with the key that it showed if it had to, or says what it lacks.
 pub(crate) fn check<B>(
-    keys: &KeyRing,
+    known: Known<'_>,
     access: Access,
-    is_from_loopback: bool,
+    from: From,
     request: &Request<B>,
 ) -> Result<Option<KeyId>, ApiError> {
-    match access {
-        Access::Open => Ok(None),
-        Access::KeyUnlessLoopback if is_from_loopback => Ok(None),
-        Access::Key | Access::KeyUnlessLoopback => check_key(keys, presented(request)).map(Some),
-        Access::KeyOrProtocol => check_key(keys, presented(request).or_else(|| offered(request))).map(Some),
+    let shown = match access {
+        Access::Open => return Ok(None),
+        Access::KeyUnlessLoopback if from.loopback => return Ok(None),
+        Access::Key | Access::KeyUnlessLoopback => presented(request),
+        Access::KeyOrProtocol => presented(request).or_else(|| offered(request)),
+    };
+    if shown.is_none()
+        && let Some(key) = signed_in(known, from, request)
+    {
+        return Ok(Some(key));
     }
+    check_key(known.keys, shown).map(Some)
+}
+
+/// Whose browser it is. Browsers send the cookie with whatever a page asks for, so it does not count for pages of others,
+/// and a change needs the `Origin` that browsers send along with changes and scripts cannot forge.
+fn signed_in<B>(known: Known<'_>, from: From, request: &Request<B>) -> Option<KeyId> {
+    let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
+    if from.foreign_page || !(is_reading || request.headers().contains_key(ORIGIN)) {
+        return None;
+    }
+    let shown = cookie::shown(request.headers(), &cookie::name(from.port))?;
+    let key = cookie::check(known.keys, shown, SystemTime::now())?;
+    (!known.signed_out.has(shown)).then_some(key)
 }
 
 fn check_key(keys: &KeyRing, key: Option<&[u8]>) -> Result<KeyId, ApiError> {
     let Some(key) = key else {
         return Err(ApiError::unauthorized(
-            "no API key; send it as `Authorization: Bearer …` (the local one stands in the file that `pomona up` names)",
+            "no API key; sign in, or send it as `Authorization: Bearer …` (the local one stands in the file that `pomona up` names)",
         ));
     };
     keys.find(key).ok_or_else(|| ApiError::unauthorized("this API key is not valid here"))
@@ -65,9 +105,45 @@ mod tests {
             request = request.header(*name, *value);
         }
         let request = request.body(()).unwrap();
-        check(&KeyRing::of(&["pom_a"]), access, is_from_loopback, &request)
-            .map(drop)
-            .map_err(|error| error.code())
+        let (keys, signed_out) = (KeyRing::of(&["pom_a"]), SignedOut::default());
+        let known = Known { keys: &keys, signed_out: &signed_out };
+        let from = From { loopback: is_from_loopback, port: 9999, foreign_page: false };
+        check(known, access, from, &request).map(drop).map_err(|error| error.code())
+    }
+
+    #[test]
+    fn a_cookie_counts_for_pages_of_this_gateway_alone() {
+        let (keys, signed_out) = (KeyRing::of(&["pom_a"]), SignedOut::default());
+        let key = keys.find(b"pom_a").unwrap();
+        let now = SystemTime::now();
+        let value = cookie::make(&keys.cookie_secret(key).unwrap(), key, now).unwrap();
+        let asks = |method: Method, headers: &[(&str, &str)], foreign_page: bool, port: u16| {
+            let mut request =
+                Request::builder().method(method).header("cookie", format!("pomona_9999={value}"));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let from = From { loopback: true, port, foreign_page };
+            let known = Known { keys: &keys, signed_out: &signed_out };
+            check(known, Access::Key, from, &request.body(()).unwrap()).ok().flatten()
+        };
+        let own = [("origin", "http://127.0.0.1:9999")];
+        assert_eq!(asks(Method::GET, &[], false, 9999), Some(key));
+        assert_eq!(asks(Method::POST, &own, false, 9999), Some(key));
+        assert_eq!(asks(Method::POST, &[], false, 9999), None, "a change without Origin is no browser's");
+        assert_eq!(
+            asks(Method::GET, &own, true, 9999),
+            None,
+            "an allowed page of another origin needs a key"
+        );
+        assert_eq!(asks(Method::GET, &[], false, 9998), None, "the cookie of another gateway");
+        assert_eq!(
+            asks(Method::GET, &[("x-api-key", "pom_b")], false, 9999),
+            None,
+            "a wrong key is not made good"
+        );
+        signed_out.add(&value, now);
+        assert_eq!(asks(Method::GET, &[], false, 9999), None, "signed out");
     }
 
     #[test]

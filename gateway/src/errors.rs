@@ -12,6 +12,10 @@ use serde::Serialize;
 /// The client went away before the answer; nginx made the number common.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
+/// The code of a refusal, left with its response for whoever counts them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusalCode(pub(crate) &'static str);
+
 /// An answer that is a refusal.
 #[derive(Debug)]
 pub(crate) struct ApiError {
@@ -239,6 +243,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.to_json()));
         *response.status_mut() = self.status;
+        response.extensions_mut().insert(RefusalCode(self.code));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self.hint {

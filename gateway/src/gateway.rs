@@ -3,28 +3,36 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use hyper::header::HeaderValue;
 use pomona_actors::Handle;
-use pomona_config::{ApiConfig, GatewayConfig, LimitsConfig, SessionConfig};
+use pomona_config::{ApiConfig, GatewayConfig, LimitsConfig, NotificationsConfig, SessionConfig};
+use pomona_protocol::ApiPort;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::fleet::Readers;
 use crate::hosts::HostPolicy;
 use crate::http_service::HttpService;
 use crate::keys::KeyRing;
 use crate::metrics::Metrics;
+use crate::signin::SignInLinks;
+use crate::signin::codes::Codes;
+use crate::signin::cookie::SignedOut;
 use crate::state::Shared;
 use crate::tls::{ServerCertificate, Tls, TlsError, TlsSource};
+use crate::webhook::{Webhook, WebhookError};
 use crate::{accept, routes};
 
 /// Seconds for which a client may remember that HTTP/3 is served: a day, as most servers say.
 const HTTP3_OFFER_S: u32 = 86_400;
+/// Between two looks at when the certificate ends. It lasts for days at least.
+const CERTIFICATE_LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// What a gateway is built from.
 pub struct GatewayParts {
@@ -36,6 +44,8 @@ pub struct GatewayParts {
     pub limits: LimitsConfig,
     /// Limits of sessions.
     pub session: SessionConfig,
+    /// Who else hears of notices.
+    pub notifications: NotificationsConfig,
     /// Who may ask.
     pub keys: KeyRing,
     /// The way to the actors.
@@ -64,6 +74,9 @@ pub enum BindError {
     /// The port was to be encrypted and cannot be.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Notices were to be sent and cannot be.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// The port and all its fallbacks are in use.
     #[error("{}", taken_message(*.bind, *.port, *.fallback))]
     PortTaken {
@@ -106,6 +119,7 @@ pub struct Gateway {
     fell_back_from: Option<u16>,
     shared: Arc<Shared>,
     router: Router,
+    webhook: Option<Webhook>,
 }
 
 impl Gateway {
@@ -117,9 +131,21 @@ impl Gateway {
 
     /// Reads the certificate and builds a gateway behind a port that is open already.
     pub fn behind(door: Door, parts: GatewayParts) -> Result<Self, BindError> {
-        let GatewayParts { gateway, api, limits, session, keys, handle, metrics, version, tls, shutdown } =
-            parts;
+        let GatewayParts {
+            gateway,
+            api,
+            limits,
+            session,
+            notifications,
+            keys,
+            handle,
+            metrics,
+            version,
+            tls,
+            shutdown,
+        } = parts;
         let tls = Tls::new(tls)?;
+        let webhook = Webhook::of(&notifications)?;
         if tls.is_none() && !gateway.bind.is_loopback() && !gateway.insecure {
             return Err(BindError::Insecure { bind: gateway.bind });
         }
@@ -133,6 +159,9 @@ impl Gateway {
             alt_svc: OnceLock::new(),
             tls,
             farewells: TaskTracker::new(),
+            readers: Readers::default(),
+            codes: Codes::default(),
+            signed_out: SignedOut::default(),
             shutdown,
             api,
             limits,
@@ -142,8 +171,14 @@ impl Gateway {
             metrics,
             version,
         });
+        let api = ApiPort {
+            port: local_addr.port(),
+            is_encrypted: shared.tls.is_some(),
+            is_loopback: local_addr.ip().is_loopback(),
+        };
+        shared.handle.note_api(api);
         let router = routes::router(Arc::clone(&shared));
-        Ok(Self { listener, local_addr, fell_back_from, shared, router })
+        Ok(Self { listener, local_addr, fell_back_from, shared, router, webhook })
     }
 
     /// Where it listens.
@@ -154,6 +189,11 @@ impl Gateway {
     /// The configured port, when it was taken and another one is used.
     pub fn fell_back_from(&self) -> Option<u16> {
         self.fell_back_from
+    }
+
+    /// What makes links that sign browsers in, also while it serves.
+    pub fn sign_in_links(&self) -> SignInLinks {
+        SignInLinks(Arc::clone(&self.shared))
     }
 
     /// Whether clients speak HTTPS.
@@ -182,14 +222,24 @@ impl Gateway {
     /// Serves until the shutdown token fires; then accepts nothing new, lets running requests end, and returns when
     /// all connections are done or when `kill` fires.
     pub async fn serve(self, kill: CancellationToken) -> Served {
-        let Self { listener, shared, router, .. } = self;
+        let Self { listener, shared, router, webhook, .. } = self;
         let mut helpers = JoinSet::new();
-        let metrics = Arc::clone(&shared.metrics);
-        helpers.spawn(async move { metrics.watch_lag().await });
+        if let Some(webhook) = webhook {
+            helpers.spawn(webhook.run(shared.handle.clone()));
+        }
         let kept = Arc::clone(&shared);
         helpers.spawn(async move {
             if let Some(tls) = &kept.tls {
                 tls.keep().await;
+            }
+        });
+        let kept = Arc::clone(&shared);
+        helpers.spawn(async move {
+            while let Some(tls) = &kept.tls {
+                if let Some((begins, ends)) = tls.certificate().validity() {
+                    kept.handle.note_server_certificate(begins, ends);
+                }
+                tokio::time::sleep(CERTIFICATE_LOOK_EVERY).await;
             }
         });
         let farewells = shared.farewells.clone();

@@ -17,16 +17,20 @@ use axum::response::{IntoResponse, Response};
 use axum::{BoxError, Router};
 use bytes::Bytes;
 use futures::FutureExt;
-use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, ALT_SVC, HeaderValue};
+use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, ALT_SVC, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use pomona_protocol::Principal;
 use tower::Service;
 
 use crate::anthropic::error::refuse;
-use crate::errors::ApiError;
+use crate::errors::{ApiError, RefusalCode};
 use crate::routes::{self, Route, UNKNOWN_ROUTE};
-use crate::state::{Connection, Shared};
+use crate::state::{Connection, RequestSpan, Shared};
+use crate::watched_body::WatchedBody;
 use crate::{auth, hosts};
+
+/// Which trace a request belongs to, by W3C Trace Context.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What a connection's requests need.
 #[derive(Clone)]
@@ -58,11 +62,15 @@ where
     let label = route.map_or(UNKNOWN_ROUTE, |route| route.template);
     let mut granted = None;
     let mut request = request.map(Body::new);
-    let mut response = match pass(&shared, &connection, &mut request, route, &mut granted) {
+    let span = request_span(&shared, &request, route);
+    let polls = shared.handle.long_polls();
+    let passed = pass(&shared, &connection, &mut request, route, span.clone(), &mut granted);
+    let mut response = match passed {
         Err(refused) => refuse(label, refused),
         Ok(Passed::Preflight) => preflight(),
         Ok(Passed::Handler) => {
-            let answered = AssertUnwindSafe(router.call(request)).catch_unwind().await;
+            let handled = AssertUnwindSafe(router.call(request)).catch_unwind();
+            let answered = polls.watch(label, handled).await;
             answered.unwrap_or_else(|_| Ok(panicked(label))).unwrap_or_else(|never| match never {})
         }
     };
@@ -75,6 +83,15 @@ where
         response.headers_mut().insert(ALT_SVC, elsewhere.clone());
     }
     shared.metrics.request_ended(label, response.status().as_str());
+    if let Some(RefusalCode(code)) = response.extensions().get::<RefusalCode>() {
+        shared.metrics.request_rejected(code);
+    }
+    if let Some(span) = span {
+        span.answered(response.status().as_u16());
+    }
+    if route.is_some_and(|route| route.takes_permit) {
+        response = response.map(|body| WatchedBody::wrap(body, label, polls));
+    }
     tracing::debug!(
         %method,
         route = label,
@@ -90,6 +107,7 @@ fn pass(
     connection: &Arc<Connection>,
     request: &mut Request<Body>,
     route: Option<&Route>,
+    span: Option<RequestSpan>,
     granted: &mut Option<HeaderValue>,
 ) -> Result<Passed, ApiError> {
     shared.hosts.check_host(request, connection.ends.local)?;
@@ -101,16 +119,31 @@ fn pass(
     if !route.takes(request.method()) {
         return Err(ApiError::method_not_allowed(route.allowed()));
     }
-    let is_from_loopback = connection.ends.peer.ip().to_canonical().is_loopback();
-    let key = auth::check(&shared.keys, route.access, is_from_loopback, request)?;
+    let known = auth::Known { keys: &shared.keys, signed_out: &shared.signed_out };
+    let from = auth::From {
+        loopback: connection.ends.peer.ip().to_canonical().is_loopback(),
+        port: connection.ends.local.port(),
+        foreign_page: granted.is_some(),
+    };
+    let key = auth::check(known, route.access, from, request)?;
     if let Some(key) = key {
         request.extensions_mut().insert(Principal(key.0));
     }
     if route.takes_permit {
-        request.extensions_mut().insert(shared.permit(key)?);
+        request.extensions_mut().insert(shared.permit(key, span)?);
     }
     request.extensions_mut().insert(Arc::clone(connection));
     Ok(Passed::Handler)
+}
+
+/// The span of a request that may work on turns, if it is recorded.
+fn request_span(shared: &Shared, request: &Request<Body>, route: Option<&Route>) -> Option<RequestSpan> {
+    let route = route.filter(|route| route.takes_permit)?;
+    let asked = request.headers().get(TRACEPARENT).and_then(|context| context.to_str().ok()?.parse().ok());
+    let mut span = shared.handle.request_span(asked)?;
+    span.set("http.route", route.template);
+    span.set("http.request.method", request.method().as_str());
+    Some(RequestSpan::new(span))
 }
 
 fn preflight() -> Response {

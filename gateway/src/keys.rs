@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 const PREFIX: &str = "pom_";
+/// Keeps what is derived from keys for cookies apart from all else.
+const COOKIE_SEAL: &str = "pomona cookie seal 1\n";
 const SECRET_BYTES: usize = 32;
 /// 32 bytes in base64url.
 const SECRET_CHARS: usize = 43;
@@ -101,12 +103,23 @@ impl KeyRing {
         self.created
     }
 
+    /// What seals the cookies of browsers that signed in with this key, while it is one of the ring: no two keys have the
+    /// same, so a removed key takes its browsers along.
+    pub(crate) fn cookie_secret(&self, key: KeyId) -> Option<[u8; 32]> {
+        let hash = self.hashes.iter().find(|hash| id_of(hash) == key)?;
+        Some(Sha256::new_with_prefix(COOKIE_SEAL).chain_update(hash).finalize().into())
+    }
+
+    /// The key of whoever starts this gateway: the first of the file.
+    pub(crate) fn first(&self) -> Option<KeyId> {
+        self.hashes.first().map(id_of)
+    }
+
     /// The id of `key` when it is one of the ring. Takes the same time whatever the key is.
     pub fn find(&self, key: &[u8]) -> Option<KeyId> {
         let presented = hash(key);
         let known = self.hashes.iter().fold(Choice::from(0), |known, hash| known | hash.ct_eq(&presented));
-        let [first, ..] = presented.as_chunks::<8>().0 else { return None };
-        bool::from(known).then_some(KeyId(u64::from_be_bytes(*first)))
+        bool::from(known).then_some(id_of(&presented))
     }
 }
 
@@ -123,6 +136,12 @@ fn generate() -> Result<String, KeyError> {
     let secret = URL_SAFE_NO_PAD.encode(secret);
     let checksum = checksum(&secret);
     Ok(format!("{PREFIX}{secret}{checksum}"))
+}
+
+fn id_of(hash: &[u8; 32]) -> KeyId {
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash[..8]);
+    KeyId(u64::from_be_bytes(first))
 }
 
 fn hash(key: &[u8]) -> [u8; 32] {

@@ -47,6 +47,7 @@ use crate::state::Shared;
         crate::v3::topics::stream,
         crate::v3::ws::open,
         crate::v3::audit::list,
+        crate::v3::prometheus::discover,
         crate::admin::healthz,
         crate::admin::readyz,
         crate::admin::metrics,
@@ -64,10 +65,22 @@ use crate::state::Shared;
         crate::admin::loading::unload,
         crate::admin::loading::pin,
         crate::admin::loading::unpin,
+        crate::admin::downloads::list,
+        crate::admin::downloads::create,
+        crate::admin::downloads::remove,
+        crate::admin::downloads::pause,
+        crate::admin::downloads::resume,
+        crate::admin::fleet::view,
+        crate::admin::fleet::events,
+        crate::admin::fleet::cancel_turn,
+        crate::admin::notices::list,
+        crate::admin::notices::acknowledge,
+        crate::admin::logs::lines,
         document,
-        crate::page::html,
-        crate::page::script,
-        crate::page::style,
+        crate::signin::me,
+        crate::signin::sign_in,
+        crate::signin::link,
+        crate::signin::sign_out,
     ),
     modifiers(&Key, &Bodies)
 )]
@@ -153,6 +166,15 @@ mod tests {
         }
         let turns = &document["paths"]["/v3/sessions/{id}/turns"]["post"]["requestBody"];
         assert_ne!(turns["required"], false);
+    }
+
+    #[test]
+    fn the_web_app_knows_this_very_description() {
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../web/openapi.json");
+        let kept: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(kept).unwrap()).unwrap();
+        let mut now: serde_json::Value = serde_json::from_str(&DOCUMENT.to_json().unwrap()).unwrap();
+        now["info"]["version"] = kept["info"]["version"].clone();
+        assert!(kept == now, "save GET /openapi.json as web/openapi.json and run `npm run gen:api` in web/");
     }
 
     #[test]

@@ -7,12 +7,12 @@ use axum::Router;
 use axum::routing::{MethodRouter, delete, get, patch, post};
 use hyper::{Method, Uri};
 
-use crate::admin::{loading, nodes, tokens};
+use crate::admin::{downloads, fleet, loading, logs, nodes, notices, tokens};
 use crate::errors::ApiError;
 use crate::openai::{chat, completions, embeddings, models};
 use crate::state::Shared;
-use crate::v3::{audit, events, sessions, topics, transfer, turns};
-use crate::{admin, anthropic, openapi, page, plain_chat, responses, v3, ws};
+use crate::v3::{audit, events, prometheus, sessions, topics, transfer, turns};
+use crate::{admin, anthropic, openapi, plain_chat, responses, signin, v3, web, ws};
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,11 +76,12 @@ pub(crate) const UNKNOWN_ROUTE: &str = "unknown";
 /// Values of the `route` label, known beforehand: every template, then [`UNKNOWN_ROUTE`].
 pub(crate) const ROUTE_LABELS: &[&str] = &route_labels();
 
-const fn route_labels() -> [&'static str; ROUTES.len() + 1] {
-    let mut labels = [UNKNOWN_ROUTE; ROUTES.len() + 1];
+const fn route_labels() -> [&'static str; ROUTES.len() + PAGES.len() + 1] {
+    let mut labels = [UNKNOWN_ROUTE; ROUTES.len() + PAGES.len() + 1];
     let mut index = 0;
-    while index < ROUTES.len() {
-        labels[index] = ROUTES[index].template;
+    while index < ROUTES.len() + PAGES.len() {
+        let route = if index < ROUTES.len() { &ROUTES[index] } else { &PAGES[index - ROUTES.len()] };
+        labels[index] = route.template;
         index += 1;
     }
     labels
@@ -107,7 +108,7 @@ macro_rules! route {
     (@DELETE) => { delete };
 }
 
-/// Every route, the busiest first.
+/// Every route of the API, the busiest first.
 pub(crate) const ROUTES: &[Route] = &[
     route!("/v1/chat/completions", Key with permit, POST chat::create),
     route!("/v1/completions", Key with permit, POST completions::create),
@@ -137,6 +138,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("/v3/events", Key with permit, GET topics::stream),
     route!("/v3/ws", KeyOrProtocol with permit, GET v3::ws::open),
     route!("/v3/audit", Key, GET audit::list),
+    route!("/v3/prometheus/sd", Key, GET prometheus::discover),
     route!("/healthz", Open, GET admin::healthz),
     route!("/readyz", Open, GET admin::readyz),
     route!("/metrics", KeyUnlessLoopback, GET admin::metrics),
@@ -153,19 +155,49 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("/admin/models/{id}/unload", Key, POST loading::unload),
     route!("/admin/models/{id}/pin", Key, POST loading::pin),
     route!("/admin/models/{id}/unpin", Key, POST loading::unpin),
-    route!("/", Open, GET page::html),
-    route!("/page.js", Open, GET page::script),
-    route!("/page.css", Open, GET page::style),
+    route!("/admin/downloads", Key, GET downloads::list, POST downloads::create),
+    route!("/admin/downloads/{id}", Key, DELETE downloads::remove),
+    route!("/admin/downloads/{id}/pause", Key, POST downloads::pause),
+    route!("/admin/downloads/{id}/resume", Key, POST downloads::resume),
+    route!("/admin/fleet", Key, GET fleet::view),
+    route!("/admin/events", Key, GET fleet::events),
+    route!("/admin/turns/{id}/cancel", Key, POST fleet::cancel_turn),
+    route!("/admin/notifications", Key, GET notices::list),
+    route!("/admin/notifications/{id}/ack", Key, POST notices::acknowledge),
+    route!("/admin/logs", Key, GET logs::lines),
+    route!("/v3/me", Key, GET signin::me),
+    route!("/v3/sign-in", Open, POST signin::sign_in),
+    route!("/v3/sign-in/link", Key, POST signin::link),
+    route!("/v3/sign-out", Open, POST signin::sign_out),
 ];
+
+/// The web app: its pages, which are one file, and the files that they need. Open, since they hold nothing.
+const PAGES: &[Route] = &[
+    route!("/", Open, GET web::page),
+    route!("/s/{id}", Open, GET web::page),
+    route!("/sessions", Open, GET web::page),
+    route!("/fleet", Open, GET web::page),
+    route!("/models", Open, GET web::page),
+    route!("/logs", Open, GET web::page),
+    route!("/settings", Open, GET web::page),
+    route!("/signin", Open, GET web::page),
+    route!("/assets/{id}", Open, GET web::asset),
+    route!("/theme.js", Open, GET web::asset),
+    route!("/icon.svg", Open, GET web::asset),
+];
+
+fn all() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(PAGES)
+}
 
 /// The route of a path, whatever the method.
 pub(crate) fn find(path: &str) -> Option<&'static Route> {
-    ROUTES.iter().find(|route| route.is_at(path))
+    all().find(|route| route.is_at(path))
 }
 
 /// The router of the whole table.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    let endpoints = ROUTES.iter().flat_map(|route| route.endpoints.iter().map(move |each| (route, each)));
+    let endpoints = all().flat_map(|route| route.endpoints.iter().map(move |each| (route, each)));
     let router = endpoints
         .fold(Router::new(), |router, (route, endpoint)| router.route(route.template, (endpoint.handler)()));
     router.fallback(not_found).with_state(shared)
@@ -183,7 +215,7 @@ mod tests {
 
     #[test]
     fn every_route_has_its_metric_label() {
-        let mut labels: Vec<_> = ROUTES.iter().map(|route| route.template).collect();
+        let mut labels: Vec<_> = all().map(|route| route.template).collect();
         labels.push(UNKNOWN_ROUTE);
         assert_eq!(labels, ROUTE_LABELS);
     }
@@ -191,7 +223,7 @@ mod tests {
     #[test]
     fn a_path_finds_its_route_and_no_other() {
         let template = |path: &str| find(path).map(|route| route.template);
-        for route in ROUTES {
+        for route in all() {
             assert_eq!(template(&route.template.replace("{id}", "sprout")), Some(route.template));
         }
         for path in [
@@ -201,7 +233,9 @@ mod tests {
             "/v1/models/a/b",
             "/metrics/",
             "/V1/models",
-            "/page.jsx",
+            "/theme.jsx",
+            "/s/",
+            "/assets/a/b",
             "/admin/nodes//drain",
             "/admin/nodes/a/b/drain",
             "/admin/nodes/a/",
@@ -232,7 +266,8 @@ mod tests {
     fn what_changes_something_needs_a_key() {
         for route in ROUTES {
             let changes = route.endpoints.iter().any(|endpoint| endpoint.method != Method::GET);
-            assert!(!changes || route.access == Access::Key, "{}", route.template);
+            let signs = ["/v3/sign-in", "/v3/sign-out"].contains(&route.template);
+            assert!(!changes || signs || route.access == Access::Key, "{}", route.template);
         }
     }
 
@@ -240,6 +275,6 @@ mod tests {
     fn only_harmless_routes_are_open() {
         let open: Vec<_> =
             ROUTES.iter().filter(|route| route.access == Access::Open).map(|route| route.template).collect();
-        assert_eq!(open, ["/healthz", "/readyz", "/openapi.json", "/", "/page.js", "/page.css"]);
+        assert_eq!(open, ["/healthz", "/readyz", "/openapi.json", "/v3/sign-in", "/v3/sign-out"]);
     }
 }

@@ -3,19 +3,24 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use axum::extract::ws::WebSocket;
 use hyper::header::HeaderValue;
-use pomona_actors::{Client, Handle};
+use pomona_actors::{Client, Handle, Insight, Span};
 use pomona_config::{ApiConfig, LimitsConfig, SessionConfig};
+use pomona_protocol::TraceContext;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::fleet::Readers;
 use crate::errors::ApiError;
 use crate::hosts::HostPolicy;
 use crate::keys::{KeyId, KeyRing};
-use crate::metrics::Metrics;
+use crate::metrics::{Door, Format, Metrics};
+use crate::signin::codes::Codes;
+use crate::signin::cookie::SignedOut;
 use crate::tls::Tls;
 use crate::v3;
 
@@ -25,6 +30,10 @@ pub(crate) struct Shared {
     pub(crate) limits: LimitsConfig,
     pub(crate) session: SessionConfig,
     pub(crate) keys: KeyRing,
+    /// Links that sign browsers in.
+    pub(crate) codes: Codes,
+    /// Browsers that signed out.
+    pub(crate) signed_out: SignedOut,
     pub(crate) hosts: HostPolicy,
     pub(crate) handle: Handle,
     pub(crate) metrics: Arc<Metrics>,
@@ -37,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) requests: Arc<Semaphore>,
     /// Places for connections, TCP and QUIC together.
     pub(crate) connections: Arc<Semaphore>,
+    /// Readers of the fleet's feed and of logs.
+    pub(crate) readers: Readers,
     pub(crate) tls: Option<Tls>,
     /// Tells clients on encrypted connections where HTTP/3 is served, once it is.
     pub(crate) alt_svc: OnceLock<HeaderValue>,
@@ -46,15 +57,36 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// The page of metrics.
+    pub(crate) async fn metrics_page(&self, format: Format) -> Vec<u8> {
+        let used = |places: &Semaphore, max: u32| {
+            (max.saturating_sub(u32::try_from(places.available_permits()).unwrap_or(u32::MAX)), max)
+        };
+        let ends = self.tls.as_ref().and_then(|tls| tls.certificate().validity()).map(|(_, ends)| ends);
+        let ends = ends.and_then(|ends| ends.duration_since(UNIX_EPOCH).ok());
+        let door = Door {
+            is_ready: self.handle.is_ready(),
+            connections: used(&self.connections, self.limits.connections_max),
+            requests: used(&self.requests, self.limits.requests_max),
+            certificate_expires_unix_s: ends.map_or(0, |since| since.as_secs()),
+        };
+        // Without the actors there is still what this process knows by itself.
+        let insight = self.handle.insight().await.unwrap_or_else(|cause| {
+            tracing::warn!(%cause, "a page of metrics is without the fleet");
+            Insight::default()
+        });
+        self.metrics.render(format, door, &insight)
+    }
+
     pub(crate) fn too_many_connections(&self) -> ApiError {
         let limit = self.limits.connections_max;
         ApiError::overloaded(&format!("{limit} connections are open already (limits.connections_max)"))
     }
 
     /// The right to work on a request of this key; it travels with the work and ends with it.
-    pub(crate) fn permit(&self, key: Option<KeyId>) -> Result<Permit, ApiError> {
+    pub(crate) fn permit(&self, key: Option<KeyId>, span: Option<RequestSpan>) -> Result<Permit, ApiError> {
         let permit = Arc::clone(&self.requests).try_acquire_owned();
-        permit.map(|place| Permit::of(place, key)).map_err(|_| {
+        permit.map(|place| Permit { span, ..Permit::of(place, key) }).map_err(|_| {
             let limit = self.limits.requests_max;
             ApiError::overloaded(&format!("{limit} requests run already (limits.requests_max)"))
         })
@@ -66,12 +98,48 @@ impl Shared {
 pub(crate) struct Permit {
     /// Whose work it is; routes that take permits need a key.
     pub(crate) key: Option<KeyId>,
+    span: Option<RequestSpan>,
     _place: Arc<OwnedSemaphorePermit>,
+}
+
+/// On whose account turns run, and in which span.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Whose {
+    pub(crate) key: Option<KeyId>,
+    pub(crate) trace: Option<TraceContext>,
+}
+
+/// The span of a request: it ends when nobody works on the request any more.
+#[derive(Clone)]
+pub(crate) struct RequestSpan(Arc<Mutex<Span>>);
+
+impl RequestSpan {
+    pub(crate) fn new(span: Span) -> Self {
+        Self(Arc::new(Mutex::new(span)))
+    }
+
+    /// Notes what was answered.
+    pub(crate) fn answered(&self, status: u16) {
+        let mut span = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        span.set("http.response.status_code", u64::from(status));
+        if status >= 500 {
+            span.fail("server_error");
+        }
+    }
+
+    fn context(&self) -> TraceContext {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).context()
+    }
 }
 
 impl Permit {
     pub(crate) fn of(place: OwnedSemaphorePermit, key: Option<KeyId>) -> Self {
-        Self { key, _place: Arc::new(place) }
+        Self { key, span: None, _place: Arc::new(place) }
+    }
+
+    /// On whose account the work is.
+    pub(crate) fn whose(&self) -> Whose {
+        Whose { key: self.key, trace: self.span.as_ref().map(RequestSpan::context) }
     }
 }
 

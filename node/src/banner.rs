@@ -20,6 +20,8 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 pub(crate) struct GatewayBanner {
     /// Where clients reach it, with scheme and port, without a slash at the end.
     pub(crate) url: String,
+    /// A link that signs one browser in.
+    pub(crate) sign_in: Option<String>,
     /// The configured port when it was taken.
     pub(crate) fell_back_from: Option<u16>,
     /// Name of the cluster.
@@ -95,6 +97,12 @@ fn gateway_page(banner: &GatewayBanner, ready_after: Duration) -> String {
     );
     let mut say = |name: &str, text: &str| page.push_str(&format!("\n  {name:<10} {text}"));
     say("chat", url);
+    if let Some(link) = &banner.sign_in {
+        say(
+            "sign in",
+            &format!("{link}     {DIM}one browser, within 10 minutes; `pomona web` makes another{DIM:#}"),
+        );
+    }
     say("OpenAI", &format!("{url}/v1     {DIM}key in {}{DIM:#}", short(&banner.key_file)));
     say("terminal", "pomona chat");
     if let Some(authority) = &banner.authority {
@@ -172,7 +180,7 @@ pub(crate) async fn until_loaded(handle: &Handle) -> Result<ModelCard, Cause> {
     }
 }
 
-/// Opens the chat page where a person sits: on a terminal with a desktop. Failing is no error.
+/// Opens a page of the gateway where a person sits: on a terminal with a desktop. Failing is no error.
 pub(crate) fn open_browser(url: &str) {
     let has_desktop = cfg!(target_os = "macos")
         || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
@@ -190,6 +198,7 @@ mod tests {
     fn gateway() -> GatewayBanner {
         GatewayBanner {
             url: "https://192.168.1.5:9999".to_owned(),
+            sign_in: Some("https://192.168.1.5:9999/signin#code=abc".to_owned()),
             fell_back_from: None,
             cluster: "orchard".to_owned(),
             name: "studio".to_owned(),
@@ -217,6 +226,7 @@ mod tests {
         let expected = "\
 pomona VERSION · cluster \"orchard\" · studio · 1 member · model sprout ready in 1.2 s
   chat       https://192.168.1.5:9999
+  sign in    https://192.168.1.5:9999/signin#code=abc     one browser, within 10 minutes; `pomona web` makes another
   OpenAI     https://192.168.1.5:9999/v1     key in /k/key
   terminal   pomona chat
   trust      /d/cluster/authority.pem     for clients elsewhere: --authority, --cacert
@@ -229,6 +239,7 @@ pomona VERSION · cluster \"orchard\" · studio · 1 member · model sprout read
     fn a_gateway_that_joined_says_whose_cluster_it_is() {
         let banner = GatewayBanner {
             url: "http://127.0.0.1:10000".to_owned(),
+            sign_in: None,
             fell_back_from: Some(9999),
             members: 3,
             model: None,

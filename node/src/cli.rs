@@ -1,8 +1,9 @@
 //! The command line: every command and flag, with help that teaches. What they do stands in `command`; flags of the
 //! commands that serve are in `serve`, commands of a cluster in `cluster` and `models`, those that talk in `talk`,
-//! sessions in `sessions`, what lasts in `store`, what is of this machine alone in `local`.
+//! sessions in `sessions`, what lasts in `store`, load tests in `loadtest`, what is of this machine alone in `local`.
 
 mod cluster;
+mod loadtest;
 mod local;
 mod models;
 mod serve;
@@ -21,13 +22,17 @@ use clap::{Args, Parser, Subcommand};
 use crate::engine_process::EngineArgs;
 use crate::exit::Exit;
 
-pub(crate) use cluster::{NodeName, NodesCommand, TokenArgs, TokenCommand};
+pub(crate) use cluster::{LogsArgs, NodeName, NodesCommand, NoticesCommand, TokenArgs, TokenCommand};
+pub(crate) use loadtest::{
+    ChaosArgs, CompareArgs, FaultList, FindArgs, LoadArgs, LoadtestCommand, OutArgs, ReplayArgs, ReportArgs,
+    RunArgs, SoakArgs, SweepArgs, TableArgs,
+};
 pub(crate) use local::{CompletionsArgs, ConfigCommand, KeyArgs, KeyCommand};
 pub(crate) use models::{ModelsCommand, PlacedModel, PullArgs, RemovedModel};
 pub(crate) use serve::{GatewayArgs, JoinArgs, JoinText, NodeArgs, UpArgs};
 pub(crate) use sessions::{ExportArgs, ExportFormat, ForkArgs, ListArgs, SessionsCommand, ShareAs};
 pub(crate) use store::{AuditCommand, StoreCommand};
-pub(crate) use talk::{ChatArgs, DoArgs, EmbedArgs, TuiArgs};
+pub(crate) use talk::{ChatArgs, DoArgs, EmbedArgs, TuiArgs, WebArgs};
 
 /// Serves language models and talks to them.
 ///
@@ -47,7 +52,7 @@ Examples:
   pomona token create               let another machine join …
   pomona node --join pom1-…         … by typing this there
 
-Exit codes: 0 done, 3 an answer was cut off by its length (`do`), 64 wrong usage, 69 no gateway
+Exit codes: 0 done, 2 a load test that says nothing, 3 an answer was cut off by its length (`do`), 64 wrong usage, 69 no gateway
 or not able to serve, 78 wrong configuration, 130 interrupted, 1 anything else."
 )]
 pub(crate) struct Cli {
@@ -142,6 +147,25 @@ Examples:
   pomona nodes undrain mini"
     )]
     Nodes(NodesCommand),
+    /// What an admin should hear of: nodes lost, disks low, engines restarted
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  pomona notices ls
+  pomona notices ack --all"
+    )]
+    Notices(NoticesCommand),
+    /// What the machines of the cluster logged
+    #[command(after_help = "\
+Examples:
+  pomona logs                              the last lines of every machine
+  pomona logs -f --level warn              warnings as they come
+  pomona logs --node mini --since 10m --text link
+  pomona logs --json --limit 10000 | jq -r .message
+
+Ends with 1 when a machine did not answer; stderr says which.")]
+    Logs(LogsArgs),
     /// Serve one model to the node that started this process
     #[command(hide = true)]
     Engine(EngineArgs),
@@ -168,6 +192,15 @@ Examples:
 
 F1 shows the keys. Answers go on when you leave; sessions stay.")]
     Tui(TuiArgs),
+    /// Open the page of the gateway in a browser, signed in
+    #[command(after_help = "\
+Examples:
+  pomona web                   open it here
+  pomona web --no-open         print the link, for a browser elsewhere
+  pomona web --json | jq -r .url
+
+The link signs one browser in, within ten minutes.")]
+    Web(WebArgs),
     /// Do one task and end: for scripts
     #[command(after_help = "\
 Examples:
@@ -222,6 +255,17 @@ Examples:
   pomona audit ls --by key_00c0ffee00c0ffee"
     )]
     Audit(AuditCommand),
+    /// Measure a gateway under load: latencies, throughput, what happens when nodes die
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  pomona loadtest run                     half a minute against the gateway of this machine
+  pomona loadtest run --rate 20 --duration 60s --slo slo.toml --html report.html
+  pomona loadtest find --slo slo.toml     how much load is within the objectives?
+  pomona loadtest soak --duration 30m     does anything grow?"
+    )]
+    Loadtest(Box<LoadtestCommand>),
     /// Models: which can be asked, and where they are loaded
     #[command(
         subcommand,

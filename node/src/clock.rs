@@ -56,6 +56,21 @@ impl fmt::Display for Day {
     }
 }
 
+/// Microseconds since 1970 of a time as `2026-01-31T23:59:59.000001Z`, with up to nine digits behind the point.
+pub(crate) fn parse_utc_us(text: &str) -> Option<u64> {
+    let (day, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut parts = time.split(':').map(|part| part.parse::<u64>().ok());
+    let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
+    let is_time = parts.next().is_none() && hours < 24 && minutes < 60 && seconds < 61;
+    if !is_time || fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let micros: u64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
+    let days = u64::try_from(Day::parse(day)?.0).ok()?;
+    Some((((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000_000 + micros)
+}
+
 /// Now, as `2026-01-31T23:59:59Z`.
 pub(crate) fn now_utc() -> String {
     at(seconds_now())
@@ -107,6 +122,24 @@ mod tests {
         }
         for text in ["", "2026-02-30", "2026-2-3", "2026-01-01-01", "x-y-z"] {
             assert_eq!(Day::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_of_a_log_is_read_to_the_microsecond() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("1970-01-01T00:00:01.5Z", Some(1_500_000)),
+            ("2026-01-31T23:59:59.000001Z", Some(1_769_903_999_000_001)),
+            ("2026-01-31T23:59:59.123456789Z", Some(1_769_903_999_123_456)),
+            ("2026-01-31T24:00:00Z", None),
+            ("2026-01-31 23:59:59Z", None),
+            ("2026-01-31T23:59:59", None),
+            ("2026-01-31T23:59:59.Z", Some(1_769_903_999_000_000)),
+            ("2026-01-31T23:59:59.x1Z", None),
+            ("1969-12-31T00:00:00Z", None),
+        ] {
+            assert_eq!(parse_utc_us(text), expected, "{text}");
         }
     }
 }

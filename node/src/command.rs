@@ -8,8 +8,11 @@ mod do_task;
 mod embed;
 mod join;
 mod key;
+mod loadtest;
+mod logs;
 mod models;
 mod nodes;
+mod notices;
 mod picture;
 mod session_turn;
 mod sessions;
@@ -17,6 +20,7 @@ mod status;
 mod store;
 mod token;
 mod tui;
+mod web;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,11 +32,12 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{Cli, Command, Global, UpArgs};
 use crate::exit::Exit;
+use crate::logging::Logs;
 use crate::paths::Paths;
 pub(crate) use sessions::shown;
 pub(crate) use store::failed as store_failed;
 
-use crate::{data_lock, engine_process, logging, node, up};
+use crate::{data_lock, engine_process, huge_pages, logging, node, up};
 
 /// Bytes of a file with a key or a certificate: either has less than 2 KiB, and comments may stand around it.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -42,21 +47,26 @@ const AUTHORITY_FILE: &str = "cluster/authority.pem";
 /// Runs what was asked for.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { global, command } = cli;
+    huge_pages::allow(matches!(command, Some(Command::Engine(_))));
     match command {
         None => run_up(UpArgs::default(), &global),
         Some(Command::Up(args)) => run_up(args, &global),
         Some(Command::Node(mut args)) => {
             join::resolve(&mut args.join)?;
             let overrides = args.overrides();
-            serve("node", &global, &overrides, |config, paths| node::node(args, config, paths))
+            serve("node", &global, &overrides, |config, paths, logs| node::node(args, config, paths, logs))
         }
         Some(Command::Gateway(mut args)) => {
             join::resolve(&mut args.join)?;
             let overrides = args.overrides();
-            serve("gateway", &global, &overrides, |config, paths| up::gateway(args, config, paths))
+            serve("gateway", &global, &overrides, |config, paths, logs| {
+                up::gateway(args, config, paths, logs)
+            })
         }
         Some(Command::Token(command)) => with_log(&global, || token::run(command, &global)),
         Some(Command::Nodes(command)) => with_log(&global, || nodes::run(command, &global)),
+        Some(Command::Logs(args)) => with_log(&global, || logs::run(args, &global)),
+        Some(Command::Notices(command)) => with_log(&global, || notices::run(command, &global)),
         Some(Command::Engine(args)) => engine_process::run(args),
         Some(Command::Chat(args)) => with_log(&global, || chat::run(args, &global)),
         Some(Command::Do(args)) => with_log(&global, || do_task::run(args, &global)),
@@ -65,6 +75,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Store(command)) => with_log(&global, || store::run(command, &global)),
         Some(Command::Audit(command)) => with_log(&global, || audit::run(command, &global)),
         Some(Command::Tui(args)) => tui::run(args, &global),
+        Some(Command::Web(args)) => with_log(&global, || web::run(args, &global)),
+        Some(Command::Loadtest(command)) => with_log(&global, || loadtest::run(*command, &global)),
         Some(Command::Models(command)) => with_log(&global, || models::run(command, &global)),
         Some(Command::Status) => with_log(&global, || status::run(&global)),
         Some(Command::Config(command)) => config::run(&command, &global),
@@ -76,7 +88,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 fn run_up(mut args: UpArgs, global: &Global) -> anyhow::Result<ExitCode> {
     join::resolve(&mut args.join)?;
     let overrides = args.overrides();
-    serve("up", global, &overrides, |config, paths| up::up(args, config, paths))
+    serve("up", global, &overrides, |config, paths, logs| up::up(args, config, paths, logs))
 }
 
 /// Runs what stays: configuration, log and runtime for one of the commands that serve.
@@ -84,7 +96,7 @@ fn serve<F>(
     command: &str,
     global: &Global,
     overrides: &[Override],
-    run: impl FnOnce(Config, Paths) -> F,
+    run: impl FnOnce(Config, Paths, Logs) -> F,
 ) -> anyhow::Result<ExitCode>
 where
     F: Future<Output = anyhow::Result<ExitCode>>,
@@ -97,13 +109,13 @@ where
     }
     let paths = Paths::discover(global.home.as_deref())?;
     let loaded = load_config(&paths, global, overrides)?;
-    let _log = logging::start_service(&loaded.config.log, Some(&paths.logs_dir), global.verbose)?;
+    let log = logging::start_service(&loaded.config.log, Some(&paths.logs_dir), global.verbose)?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(worker_threads())
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let ended = runtime.block_on(Box::pin(run(loaded.config, paths)));
+    let ended = runtime.block_on(Box::pin(run(loaded.config, paths, log.logs.clone())));
     // What still runs on threads of its own (a slow disk) may not hold up the end.
     runtime.shutdown_background();
     ended
@@ -123,8 +135,13 @@ fn load_config(paths: &Paths, global: &Global, overrides: &[Override]) -> anyhow
     Ok(pomona_config::load(file, environment, overrides)?)
 }
 
-/// The gateways that are meant: flags, environment, the one that runs here.
+/// The gateways that are meant, ready to be asked.
 fn connect(global: &Global) -> anyhow::Result<Client> {
+    Ok(Client::new(endpoint(global)?)?)
+}
+
+/// The gateways that are meant: flags, environment, the one that runs here.
+fn endpoint(global: &Global) -> anyhow::Result<Endpoint> {
     let key = global.key_file.as_deref().map(read_key).transpose()?;
     let authority = global.authority.as_deref().map(read_authority).transpose()?;
     let flags = Given { urls: global.url.clone(), key, authority };
@@ -148,7 +165,7 @@ fn connect(global: &Global) -> anyhow::Result<Client> {
         Err(_) if has_url => Given::default(),
         Err(error) => return Err(error),
     };
-    Ok(Client::new(Endpoint::discover(flags, environment, local)?)?)
+    Ok(Endpoint::discover(flags, environment, local)?)
 }
 
 fn split(urls: &str) -> Vec<String> {

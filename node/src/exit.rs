@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Ok = 0,
     /// Whatever has no number of its own.
     Failed = 1,
+    /// `pomona loadtest`: the run says nothing, neither good nor bad.
+    Invalid = 2,
     /// `pomona do`: the answer was cut off by its length.
     CutOff = 3,
     /// The command line makes no sense.

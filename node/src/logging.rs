@@ -1,14 +1,20 @@
 //! Logging: for people on stderr, as JSON lines in files. Started once by `main` for the command that runs.
 //!
 //! Neither can stop the service: both are written by threads of their own behind bounded queues ([`lossy`]),
-//! and files rotate by size and by day ([`rolling`]). What goes into the log is the business of who logs;
-//! prompts, answers and keys never do.
+//! and files rotate by size and by day ([`rolling`]). The newest lines stay in memory as well ([`ring`]), and questions
+//! about all of them are answered by [`asked`]. What goes into the log is the business of who logs; prompts, answers and
+//! keys never do, and what looks like a secret is masked ([`redact`]).
 
+mod asked;
+mod files;
 mod lossy;
+mod redact;
+mod ring;
 mod rolling;
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use pomona_config::LogConfig;
@@ -17,7 +23,9 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::exit::Exit;
+pub(crate) use asked::Logs;
 use lossy::Lossy;
+use ring::{Clean, Ring, Tee};
 use rolling::RollingFile;
 
 /// Crates whose events and spans are never wanted, whatever is configured.
@@ -34,8 +42,9 @@ const SILENT_CRATES: &[&str] = &[
 ];
 
 /// Keeps the writers alive; dropping it writes what is still queued, for a second at most.
-#[derive(Default)]
 pub(crate) struct LogGuard {
+    /// What was logged, for questions.
+    pub(crate) logs: Logs,
     _writers: Vec<Lossy>,
 }
 
@@ -60,27 +69,31 @@ pub(crate) fn start_service(
     let people = tracing_subscriber::fmt::layer()
         .with_ansi(on_terminal && wants_colour())
         .with_target(verbose > 0)
-        .with_writer(stderr.handle())
+        .with_writer(Clean(stderr.handle()))
         .with_filter(filter(level)?);
     writers.push(stderr);
-    let file_layer = match files {
+    let file = match files {
         None => None,
         Some(folder) => {
-            let lossy =
-                Lossy::start("log file", RollingFile::new(folder, config.file_bytes_max, config.keep_days))?;
-            let layer = tracing_subscriber::fmt::layer().json().with_writer(lossy.handle());
-            let layer = layer.with_filter(filter(&config.level)?);
+            let rolling = RollingFile::new(folder, config.file_bytes_max, config.keep_days);
+            let lossy = Lossy::start("log file", rolling)?;
+            let handle = lossy.handle();
             writers.push(lossy);
-            Some(layer)
+            Some(handle)
         }
     };
-    tracing_subscriber::registry()
-        .with(people)
-        .with(file_layer)
-        .try_init()
-        .context("logging was started twice")?;
+    let ring = Arc::new(Ring::new(config.ring_bytes_max));
+    // Commands ask nobody about their own log.
+    let kept = logs_dir.is_some().then(|| Tee { ring: Arc::clone(&ring), file });
+    let kept = match kept {
+        None => None,
+        Some(tee) => {
+            Some(tracing_subscriber::fmt::layer().json().with_writer(tee).with_filter(filter(&config.level)?))
+        }
+    };
+    tracing_subscriber::registry().with(people).with(kept).try_init().context("logging was started twice")?;
     log_panics();
-    Ok(LogGuard { _writers: writers })
+    Ok(LogGuard { logs: Logs::new(ring, files), _writers: writers })
 }
 
 /// For the other commands: warnings to stderr, more when asked.

@@ -20,11 +20,13 @@ use tokio::task::JoinSet;
 
 use crate::data_lock::DataLock;
 use crate::exit::Exit;
+use crate::logging::Logs;
 use crate::member::Member;
 use crate::paths::Paths;
 use crate::refusal_log::RefusalLog;
 use crate::run_folder::RunFolder;
-use crate::{command, retention};
+use crate::telemetry::{self, Telemetry};
+use crate::{command, hub, probe, retention};
 
 /// HTTP/3 connections that wait to be served.
 const HTTP3_WAITING_MAX: usize = 64;
@@ -43,6 +45,10 @@ pub(crate) struct Machine {
     store: Option<Store>,
     /// Lets old sessions go.
     retention: JoinSet<()>,
+    /// Says how this machine is.
+    probe: JoinSet<()>,
+    /// Sends traces, where that is wanted.
+    telemetry: Option<Telemetry>,
     _run_folder: RunFolder,
     /// Writes down whom this gateway refused, where it keeps the audit.
     _refusals: Option<RefusalLog>,
@@ -64,6 +70,7 @@ pub(crate) struct Wish<'a> {
 impl Machine {
     /// Takes the lock before anything is written; then joins or comes back, opens the socket, starts the actors.
     pub(crate) async fn start(config: &Config, paths: &Paths, wish: Wish<'_>) -> anyhow::Result<Self> {
+        let (observer, telemetry) = telemetry::start(&config.telemetry, wish.observer)?;
         let lock = DataLock::acquire(&paths.data_dir)?;
         let run_folder = RunFolder::make(paths)?;
         let store = open_store(config, paths, wish.role).await?;
@@ -123,12 +130,20 @@ impl Machine {
             link: config.link.clone(),
             fleet: config.fleet.clone(),
             weights: config.weights.clone(),
-            observer: wish.observer,
+            observer,
             mesh: Some(mesh),
             store: store.clone(),
             session: config.session.clone(),
+            notifications: config.notifications.clone(),
+            hub: hub::source()
+                .inspect_err(
+                    |error| tracing::warn!(%error, "no models can be downloaded through this gateway"),
+                )
+                .ok(),
         })
         .await?;
+        let temporary = vec![run_folder.path().to_owned(), paths.data_dir.join("models").join(".partial")];
+        let probe = probe::start(system.handle(), paths.data_dir.clone(), temporary);
         let retention =
             store.as_ref().map(|store| retention::start(store, &config.store)).unwrap_or_default();
         Ok(Self {
@@ -139,10 +154,17 @@ impl Machine {
             http3: Some(http3_arrived),
             store,
             retention,
+            probe,
+            telemetry,
             _run_folder: run_folder,
             _refusals: refusals,
             _announcement: announcement,
         })
+    }
+
+    /// From now on gateways that ask hear what this machine logged.
+    pub(crate) fn answer_logs(&self, logs: Logs) {
+        self.system.handle().set_logs(Arc::new(logs));
     }
 
     /// Where members reach this machine.
@@ -154,7 +176,11 @@ impl Machine {
     /// in it. Returns the number of turns that were cut off.
     pub(crate) async fn drain(mut self, grace: Duration) -> u32 {
         self.retention.shutdown().await;
+        self.probe.shutdown().await;
         let cut_off = self.system.drain(grace).await;
+        if let Some(telemetry) = self.telemetry {
+            telemetry.finish().await;
+        }
         if let Some(store) = self.store
             && let Err(error) = store.close().await
         {

@@ -8,10 +8,13 @@ mod up;
 mod tui;
 
 mod encryption;
+mod hub;
 mod machine;
 mod member;
+mod probe;
 mod refusal_log;
 mod retention;
+mod telemetry;
 
 mod banner;
 mod data_lock;
@@ -23,6 +26,7 @@ mod spoken;
 
 mod clock;
 mod exit;
+mod huge_pages;
 mod logging;
 mod output;
 

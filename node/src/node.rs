@@ -12,6 +12,7 @@ use pomona_protocol::{NodeStatus, PeerRole};
 use crate::banner::{self, NodeBanner, Via};
 use crate::cli::NodeArgs;
 use crate::exit::Exit;
+use crate::logging::Logs;
 use crate::machine::{Machine, Wish};
 use crate::paths::Paths;
 use crate::signals::Signals;
@@ -22,7 +23,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs a node until a signal ends it. It comes back to its gateways by itself whenever it loses them.
-pub(crate) async fn node(args: NodeArgs, config: Config, paths: Paths) -> anyhow::Result<ExitCode> {
+pub(crate) async fn node(
+    args: NodeArgs,
+    config: Config,
+    paths: Paths,
+    logs: Logs,
+) -> anyhow::Result<ExitCode> {
     let started_at = Instant::now();
     let mut signals = Signals::listen()?;
     let wish = Wish {
@@ -33,6 +39,7 @@ pub(crate) async fn node(args: NodeArgs, config: Config, paths: Paths) -> anyhow
         gateways: &args.gateways,
     };
     let mut machine = Machine::start(&config, &paths, wish).await?;
+    machine.answer_logs(logs);
     let handle = machine.system.handle();
     let exit = tokio::select! {
         linked = linked(&handle) => {

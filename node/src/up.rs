@@ -22,6 +22,7 @@ use crate::cli::{GatewayArgs, UpArgs};
 use crate::data_lock::DataLock;
 use crate::encryption;
 use crate::exit::Exit;
+use crate::logging::Logs;
 use crate::machine::{Machine, Wish};
 use crate::paths::Paths;
 use crate::signals::Signals;
@@ -34,13 +35,18 @@ const LINK_PATIENCE: Duration = Duration::from_secs(2);
 const BANNER_TOKEN_S: u64 = 15 * 60;
 
 /// Runs a gateway and a node until a signal ends them.
-pub(crate) async fn up(args: UpArgs, config: Config, paths: Paths) -> anyhow::Result<ExitCode> {
-    serve(args.join.token.as_ref(), args.serve.no_open, config, paths).await
+pub(crate) async fn up(args: UpArgs, config: Config, paths: Paths, logs: Logs) -> anyhow::Result<ExitCode> {
+    serve(args.join.token.as_ref(), args.serve.no_open, config, paths, logs).await
 }
 
 /// Runs a gateway that hosts no model.
-pub(crate) async fn gateway(args: GatewayArgs, config: Config, paths: Paths) -> anyhow::Result<ExitCode> {
-    serve(args.join.token.as_ref(), args.serve.no_open, config, paths).await
+pub(crate) async fn gateway(
+    args: GatewayArgs,
+    config: Config,
+    paths: Paths,
+    logs: Logs,
+) -> anyhow::Result<ExitCode> {
+    serve(args.join.token.as_ref(), args.serve.no_open, config, paths, logs).await
 }
 
 async fn serve(
@@ -48,13 +54,15 @@ async fn serve(
     no_open: bool,
     config: Config,
     paths: Paths,
+    logs: Logs,
 ) -> anyhow::Result<ExitCode> {
     let started_at = Instant::now();
     let mut signals = Signals::listen()?;
     // Said before a port is opened, since it is the clearest answer to a second start.
     drop(DataLock::acquire(&paths.data_dir)?);
     let door = Door::open(&config.gateway).await.map_err(|error| Exit::Unavailable.because(error))?;
-    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION")).with_vllm_names(config.telemetry.vllm_names);
+    let metrics = Arc::new(metrics);
     let wish = Wish {
         role: PeerRole::Gateway,
         token,
@@ -74,6 +82,7 @@ async fn serve(
             api: config.api.clone(),
             limits: config.limits.clone(),
             session: config.session.clone(),
+            notifications: config.notifications.clone(),
             keys,
             handle: handle.clone(),
             metrics,
@@ -87,16 +96,21 @@ async fn serve(
     let fell_back_from = gateway.fell_back_from();
     let url = url(&gateway, address);
     machine.lock.announce(&url)?;
+    machine.answer_logs(logs);
     let mut helpers = http3_and_renewal(&config, &mut machine, &gateway, &shutdown);
+    let links = gateway.sign_in_links();
     let mut served = JoinSet::new();
     served.spawn(gateway.serve(kill.clone()));
     let exit = tokio::select! {
         card = until_useful(&handle, config.cluster.hosts) => match card {
             Ok(card) => {
-                if !no_open {
-                    banner::open_browser(&url);
+                let link = || links.path().map(|path| format!("{url}{path}"));
+                // A link works once: the browser that is opened here gets one of its own.
+                if let (false, Some(link)) = (no_open, link()) {
+                    banner::open_browser(&link);
                 }
-                let banner = GatewayBanner { fell_back_from, ..banner_of(&machine, &handle, url, card, &paths).await };
+                let sign_in = link();
+                let banner = GatewayBanner { fell_back_from, sign_in, ..banner_of(&machine, &handle, url, card, &paths).await };
                 banner::show_gateway(&banner, started_at.elapsed())?;
                 tokio::select! {
                     () = signals.next() => Exit::Ok,
@@ -196,6 +210,7 @@ async fn banner_of(
     let is_encrypted = url.starts_with("https");
     GatewayBanner {
         url,
+        sign_in: None,
         fell_back_from: None,
         cluster: machine.member.identity.cluster(),
         name: machine.member.name.clone(),

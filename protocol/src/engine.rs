@@ -101,6 +101,15 @@ pub struct EngineLoad {
     /// Files of the prefix cache on disk that were damaged, and were removed.
     #[serde(default)]
     pub broken_prefix_files: u64,
+    /// KV blocks that sequences hold, so that they cannot be given to others.
+    #[serde(default)]
+    pub kv_blocks_held: u32,
+    /// KV blocks that left the prefix tree to make room.
+    #[serde(default)]
+    pub evicted_blocks: u64,
+    /// Files of the prefix cache on disk that were removed to make room.
+    #[serde(default)]
+    pub evicted_prefix_files: u64,
     /// Steps since the last report, at most [`crate::limits::STEP_SAMPLES_MAX`].
     pub samples: Vec<StepSample>,
 }

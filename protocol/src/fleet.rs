@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelCard, ModelId, NodeId, ReplicaId, ReplicaState};
+use crate::{ModelCard, ModelId, NodeFigures, NodeId, ReplicaFigures, ReplicaId, ReplicaState};
 
 /// What a member of the cluster may do, as its certificate says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,6 +71,9 @@ pub struct NodeReport {
     /// Names the store that it shares with other gateways; 0 for none.
     #[serde(default)]
     pub store: u64,
+    /// What it has counted.
+    #[serde(default)]
+    pub figures: NodeFigures,
 }
 
 /// A model that a node could load without fetching anything.
@@ -115,6 +118,9 @@ pub struct ReplicaReport {
     pub error: Option<String>,
     /// What it is working on.
     pub load: ReplicaLoad,
+    /// What it has counted.
+    #[serde(default)]
+    pub figures: ReplicaFigures,
 }
 
 /// How busy a replica is and how fast; what routing predicts milliseconds from.

@@ -7,6 +7,8 @@ use bytes::{Buf, BufMut, BytesMut};
 use serde::{Serialize, de::DeserializeOwned};
 
 const HEADER_BYTES: usize = 4;
+/// Room for received bytes at first, some frames of a stream. Every stream of tokens has this much.
+const BUFFER_BYTES: usize = 1024;
 
 /// Why bytes are not a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +60,7 @@ pub struct FrameDecoder<T> {
 impl<T: DeserializeOwned> FrameDecoder<T> {
     /// A decoder for frames of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { buffer: BytesMut::with_capacity(4096), limit, value: PhantomData }
+        Self { buffer: BytesMut::with_capacity(BUFFER_BYTES), limit, value: PhantomData }
     }
 
     /// Where received bytes go.

@@ -5,8 +5,11 @@
 
 pub mod blob;
 pub mod cause;
+pub mod download;
 pub mod engine;
 pub mod event;
+pub mod feed;
+pub mod figures;
 pub mod fleet;
 pub mod form;
 pub mod frame;
@@ -14,7 +17,9 @@ pub mod ids;
 pub mod join;
 pub mod limits;
 pub mod link;
+pub mod log;
 pub mod model;
+pub mod notice;
 pub mod objects;
 pub mod said;
 pub mod session;
@@ -23,20 +28,29 @@ mod session_cut;
 mod session_news;
 mod session_view;
 pub mod status;
+pub mod trace;
 pub mod turn;
 pub mod v3;
 
 pub use blob::{BlobAnswer, BlobFile, BlobManifest, BlobRequest};
 pub use cause::Cause;
+pub use download::{Download, DownloadError, DownloadId, DownloadRetry, DownloadState};
 pub use engine::{EngineLoad, EngineReport, Open, StepSample};
 pub use event::{FinishReason, TokenLogprob, TopLogprob, TurnEvent, Usage};
+pub use feed::{
+    EndedTurn, FleetEvent, FleetEventBody, FleetNode, FleetReplica, FleetView, Quantiles, RateSample,
+    RunningTurn, TurnProgress,
+};
+pub use figures::{ApiPort, MachineFigures, NodeFigures, ReplicaFigures, ThermalState};
 pub use fleet::{ModelOffer, NodeReport, PathKind, PeerRole, ReplicaLoad, ReplicaReport};
 pub use form::{AnswerForm, Effort, OutputFormat, Tool, ToolChoice};
 pub use frame::{FrameDecoder, FrameError, encode_frame};
 pub use ids::{ModelId, NodeId, ReplicaId, SessionId, TurnId};
 pub use join::JoinToken;
 pub use link::{Hello, HelloAnswer, LinkPurpose, LinkRefusal};
+pub use log::{FleetLogs, LogLevel, LogLine, LogMissing, LogPage, LogQuery};
 pub use model::{Modality, ModelCard};
+pub use notice::{Acknowledged, Notice, NoticeId, NoticeKind, Severity};
 pub use said::{Mark, Said};
 pub use session::{
     ContextPolicy, Permission, Principal, SessionChange, SessionEvent, SessionEventBody, SessionSettings,
@@ -49,4 +63,5 @@ pub use status::{
     CreatedToken, NewToken, NodeState, NodeStatus, PathStatus, ReplicaState, ReplicaStatus, Status,
     TokenStatus,
 };
+pub use trace::{TraceContext, TraceId};
 pub use turn::{Image, Message, Part, Role, Sampling, Task, ToolCall, TurnInput, TurnRequest};

@@ -51,3 +51,10 @@ pub const FORMAT_BYTES_MAX: usize = 256 * 1024;
 pub const IMAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Pictures in one request.
 pub const IMAGES_MAX: usize = 16;
+/// Running turns that one view of the fleet lists.
+pub const FEED_TURNS_MAX: usize = 2000;
+/// Lines of one answer of the logs.
+pub const LOG_LINES_MAX: u32 = 10_000;
+/// Bytes of the lines that one machine answers with, as JSON: a fraction of what a control message may have, so that
+/// beats are not held up. What follows comes with the next question.
+pub const LOG_PAGE_BYTES_MAX: usize = 256 * 1024;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelCard, ModelOffer, NodeId, PathKind, PeerRole};
+use crate::{ModelCard, ModelOffer, NodeFigures, NodeId, PathKind, PeerRole, ReplicaFigures};
 
 /// One gateway and what it can reach.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +59,15 @@ pub struct ReplicaStatus {
     pub kv_blocks_used: u32,
     /// KV blocks in all.
     pub kv_blocks_total: u32,
+    /// Sequences in its batch.
+    #[serde(default)]
+    pub running: u32,
+    /// Turns that wait for a place in its batch.
+    #[serde(default)]
+    pub waiting: u32,
+    /// What it has counted since it was loaded.
+    #[serde(default)]
+    pub figures: ReplicaFigures,
     /// Why it failed, when it did.
     pub error: Option<String>,
 }
@@ -122,6 +131,9 @@ pub struct NodeStatus {
     pub models: Vec<ModelOffer>,
     /// Its replicas.
     pub replicas: Vec<ReplicaStatus>,
+    /// What it has counted, by its last report.
+    #[serde(default)]
+    pub figures: NodeFigures,
 }
 
 /// How a member is.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AnswerForm, ModelId, TurnId};
+use crate::{AnswerForm, ModelId, TraceContext, TurnId};
 
 /// One question to a model. Immutable from its birth; only `resume` grows between attempts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct TurnRequest {
     /// the turn goes on. 0 where nobody says.
     #[serde(default)]
     pub asked_ms: u64,
+    /// The trace that it belongs to and the span it runs in; older members ignore it.
+    #[serde(default, deserialize_with = "crate::trace::lenient", skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 /// The prompt of a turn.

@@ -8,6 +8,7 @@ mod audit;
 mod backend;
 mod encoding;
 mod error;
+mod figures;
 mod postgres;
 mod search;
 mod sqlite;
@@ -15,6 +16,7 @@ mod store;
 mod words;
 
 pub use error::{AppendError, StoreError};
+pub use figures::{StoreFigures, TIME_BOUNDS_MICROS, Times};
 pub use store::Store;
 pub use words::{
     Activation, Append, AuditEntry, AuditRecord, AuditVerdict, Bounds, CheckReport, Compacted, Indexed, Kept,

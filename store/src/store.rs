@@ -1,12 +1,15 @@
 //! The store as the rest of the program sees it: every call goes to the database that the configuration names.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use pomona_protocol::{
     Principal, SessionEvent, SessionId, SessionPage, SessionQuery, SessionSummary, TurnId,
 };
 
 use crate::backend::{Backend, check_shape};
+use crate::figures::{Figures, StoreFigures};
 use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
 use crate::{
@@ -92,7 +95,22 @@ impl Store {
         if let Err(error) = check_shape(&append) {
             return done(Err(error));
         }
+        let (began, store) = (Instant::now(), self.counted());
+        let (events, audit) = (append.events.len() as u64, append.audit.len() as u64);
+        let done = move |outcome: Result<(), AppendError>| {
+            store.on_append(began, events, audit, &outcome);
+            done(outcome);
+        };
         each!(self, database => database.append(append, Box::new(done)));
+    }
+
+    /// What it has done since it was opened.
+    pub fn figures(&self) -> StoreFigures {
+        self.counted().read()
+    }
+
+    fn counted(&self) -> Arc<Figures> {
+        each!(self, database => database.figures())
     }
 
     /// Takes the right to write a log. `None` when there is no such session.
@@ -137,12 +155,14 @@ impl Store {
 
     /// Deletes a session with its log and texts, when `epoch` is the writer's; the audit keeps its lines.
     pub async fn delete(&self, session: SessionId, epoch: u64, audit: AuditEntry) -> Result<(), AppendError> {
-        each!(self, database => database.delete(session, epoch, audit).await)
+        let deleted = each!(self, database => database.delete(session, epoch, audit).await);
+        deleted.inspect(|()| self.counted().on_audit())
     }
 
     /// Writes a line of the audit, synced.
     pub async fn audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
-        each!(self, database => database.audit(entry).await)
+        let written = each!(self, database => database.audit(entry).await);
+        written.inspect(|()| self.counted().on_audit())
     }
 
     /// Lines of the audit behind number `after`, at most `lines_max`; of one principal or of all.
@@ -153,6 +173,23 @@ impl Store {
         by: Option<Principal>,
     ) -> Result<Vec<AuditRecord>, StoreError> {
         each!(self, database => database.audit_lines(after, lines_max, by).await)
+    }
+
+    /// Writes a notice in the place of an older state of it, and lets go all but the newest `kept_max`. `body` is its
+    /// JSON.
+    pub async fn put_notice(
+        &self,
+        id: u64,
+        at_ms: u64,
+        body: String,
+        kept_max: u32,
+    ) -> Result<(), StoreError> {
+        each!(self, database => database.put_notice(id, at_ms, body, kept_max).await)
+    }
+
+    /// Bodies of the newest notices, the newest first.
+    pub async fn notices(&self, max: u32) -> Result<Vec<String>, StoreError> {
+        each!(self, database => database.notices(max).await)
     }
 
     /// Computes every hash of the audit again.

@@ -60,15 +60,18 @@ async fn a_fleet_that_is_full_says_when_to_come_back() -> Result<()> {
 
 #[tokio::test]
 async fn turns_are_spread_over_the_nodes() -> Result<()> {
-    let cluster = fleet("tokens=200 pace=50 batch=4").nodes(3).start().await?;
+    let cluster = fleet("tokens=400 pace=50 batch=4").nodes(3).start().await?;
     let mut socket = Socket::connect(cluster.api()).await?;
     for seed in 0..12u64 {
         socket.start(&seed.to_string(), &turn(&format!("go {seed}"), seed, 1000)).await?;
     }
-    socket.until(|socket| socket.answers.values().all(|answer| answer.tokens > 0)).await?;
-    let turns: Vec<u32> = cluster.members().await?.iter().map(|member| member.turns).collect();
-    println!("turns by member: {turns:?}");
-    ensure!(turns.iter().filter(|&&turns| turns > 0).count() == 3, "{turns:?}");
+    // A node that got more than its batch holds keeps some waiting until others are over, so nobody waits for first tokens.
+    eventually("every node has turns", SOON, async || {
+        let turns: Vec<u32> = cluster.members().await?.iter().map(|member| member.turns).collect();
+        println!("turns by member: {turns:?}");
+        Ok(turns.iter().filter(|&&turns| turns > 0).count() == 3)
+    })
+    .await?;
     socket.until_all_over().await?;
     ensure!(socket.answers.values().all(|answer| answer.check_complete().is_ok()));
     Ok(())

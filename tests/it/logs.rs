@@ -36,9 +36,43 @@ async fn say_everything(pomona: &Pomona) -> Result<String> {
     let mut thief = pomona.api.clone();
     thief.key = format!("{SECRET}-key");
     ensure!(thief.chat(&body).await?.0 == 401);
+    say_elsewhere(pomona).await?;
     let text = whole["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned();
     ensure!(!text.is_empty(), "{whole}");
     Ok(text)
+}
+
+/// The other dialects, sessions, paths, queries and headers.
+async fn say_elsewhere(pomona: &Pomona) -> Result<()> {
+    let said = format!("tell me of {SECRET}");
+    let posts = [
+        ("/v1/responses", json!({"model": "sprout", "input": said, "max_output_tokens": 4})),
+        (
+            "/v1/messages",
+            json!({"model": "sprout", "max_tokens": 4, "messages": [{"role": "user", "content": said}]}),
+        ),
+        ("/v1/chat", json!({"message": said, "password": SECRET})),
+        ("/v1/completions", json!({"model": "sprout", "prompt": said, "max_tokens": 4})),
+        ("/v1/embeddings", json!({"model": "sprout", "input": said})),
+        ("/v3/sessions", json!({"title": SECRET, "tags": [SECRET]})),
+        ("/admin/tokens", json!({"role": SECRET})),
+        ("/admin/models/sprout/load", json!({"node": SECRET})),
+    ];
+    for (path, body) in posts {
+        pomona.api.send(reqwest::Method::POST, path, &body).await?;
+    }
+    for path in [
+        format!("/v1/models/{SECRET}"),
+        format!("/{SECRET}?{SECRET}={SECRET}"),
+        format!("/admin/nodes/{SECRET}"),
+        format!("/admin/logs?text={SECRET}&turn={SECRET}&actor={SECRET}"),
+        format!("/v3/events?topics={SECRET}"),
+    ] {
+        let request = pomona.api.request(reqwest::Method::GET, &path);
+        let request = request.header("cookie", SECRET).header("x-api-key", SECRET).header("referer", SECRET);
+        request.send().await?.text().await?;
+    }
+    Ok(())
 }
 
 fn check_silent(what: &str, text: &str, words: &[&str]) -> Result<()> {
@@ -55,7 +89,8 @@ fn check_files(folder: &Path, words: &[&str]) -> Result<u32> {
         let path = entry?.path();
         if path.is_dir() {
             logs += check_files(&path, words)?;
-        } else if path.is_file() && path.file_name().is_some_and(|name| name != "key") {
+        } else if path.is_file() && path.file_name().is_some_and(|name| !holds_words(&name.to_string_lossy()))
+        {
             let bytes = std::fs::read(&path)?;
             logs += u32::from(path.to_string_lossy().contains("log"));
             check_silent(&path.display().to_string(), &String::from_utf8_lossy(&bytes), words)?;
@@ -64,15 +99,44 @@ fn check_files(folder: &Path, words: &[&str]) -> Result<u32> {
     Ok(logs)
 }
 
+/// What the API says of logs, turns and notices.
+async fn asked(pomona: &Pomona) -> Result<Vec<(&'static str, String)>> {
+    let mut asked = Vec::new();
+    for path in [
+        "/admin/logs?level=trace&limit=10000",
+        "/admin/logs?level=trace&download=true",
+        "/admin/fleet",
+        "/admin/notifications",
+    ] {
+        let (status, text) = pomona.api.get(path).await?;
+        ensure!(status == 200 && text.len() > 10, "{path}: {status} {text}");
+        asked.push((path, text));
+    }
+    // What is silent proves nothing unless the log speaks of what was done.
+    for word in ["\"level\":\"debug\"", "turn ended", "/v1/embeddings", "/v3/events"] {
+        ensure!(asked[0].1.contains(word), "the log at trace level has no `{word}`: {}", asked[0].1);
+    }
+    Ok(asked)
+}
+
+/// The key's file, and the store, which is there to keep conversations.
+fn holds_words(name: &str) -> bool {
+    name == "key" || name.starts_with("store.db")
+}
+
 async fn check_privacy(launch: Launch) -> Result<()> {
     let pomona = launch.set("log.level", "trace").start().await?;
     let key = pomona.api.key.clone();
     let text = say_everything(&pomona).await?;
+    let asked = asked(&pomona).await?;
     let said: String = text.chars().take(30).collect();
     let (ended, home) = pomona.stop(Duration::from_secs(15)).await?;
     ensure!(ended.code == Some(0), "{ended:?}");
     let home = home.context("the home is gone")?;
     let words = [SECRET, key.as_str(), said.trim()];
+    for (what, answer) in &asked {
+        check_silent(what, answer, &words)?;
+    }
     check_silent("standard error", &ended.stderr, &words)?;
     check_silent("standard output", &ended.stdout, &words)?;
     let logs = check_files(home.path(), &words)?;

@@ -13,6 +13,7 @@ mod scripted_engine;
 mod shutdown;
 mod startup;
 
+mod downloads;
 mod failover;
 mod faults;
 mod leaving;
@@ -37,12 +38,16 @@ mod fake_hub;
 mod model_life;
 mod pull;
 
+mod dashboard;
 mod fleet;
 #[cfg(target_os = "linux")]
 mod garbage;
 mod lan_wan;
 
+mod loadtest;
+
 mod logs;
 mod model_folders;
+mod traces;
 
 mod tui;

@@ -17,7 +17,7 @@ use crate::support::{eventually, turn};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A hub that has the built-in model.
-async fn hub() -> Result<FakeHub> {
+pub(crate) async fn hub() -> Result<FakeHub> {
     let mut files = vec![("README.md".to_owned(), b"# a model".to_vec())];
     for entry in std::fs::read_dir(build::root().join("engine/sprout/model"))? {
         let entry = entry?;

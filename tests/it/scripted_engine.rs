@@ -79,6 +79,7 @@ fn request(words: &str, resume: Vec<u32>) -> TurnRequest {
         resume,
         deadline_ms: 0,
         asked_ms: 0,
+        trace: None,
     }
 }
 

@@ -61,6 +61,11 @@ impl Api {
         answered(self.request(method, path).json(body).send().await?).await
     }
 
+    /// Status and body of a `POST`.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<(u16, Value)> {
+        self.send(reqwest::Method::POST, path, body).await
+    }
+
     /// Status and `Retry-After` of a chat completion that does not stream.
     pub async fn chat_head(&self, body: &Value) -> Result<(u16, Option<u64>)> {
         let response = self.request(reqwest::Method::POST, "/v1/chat/completions").json(body).send().await?;

@@ -17,6 +17,8 @@ pub mod socket;
 
 pub mod sessions;
 
+pub mod load;
+
 pub mod netns;
 pub mod relay;
 

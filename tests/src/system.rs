@@ -42,6 +42,26 @@ pub fn cpu_time(pid: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanos))
 }
 
+/// A process and all that it has started, directly or not, and that still run. Linux only.
+pub fn tree(pid: u32) -> Result<Vec<u32>> {
+    let mut pids = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = pids.get(next).copied() {
+        next += 1;
+        let threads = match std::fs::read_dir(format!("/proc/{parent}/task")) {
+            Ok(threads) => threads,
+            Err(error) if next == 1 => return Err(error).with_context(|| format!("no process {pid}")),
+            // A child may have ended since it was listed.
+            Err(_) => continue,
+        };
+        for thread in threads.flatten() {
+            let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            pids.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        }
+    }
+    Ok(pids)
+}
+
 /// The sockets that a process holds, by number. Linux only.
 pub fn socket_inodes(pid: u32) -> Result<Vec<u64>> {
     let folder = std::fs::read_dir(format!("/proc/{pid}/fd")).context("files cannot be listed")?;

@@ -3,6 +3,7 @@
 
 mod engine;
 mod gateway;
+mod gateways;
 mod latency;
 mod load;
 mod machine;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use pomona_tests::build;
 
 use crate::workspace;
@@ -28,7 +29,10 @@ use table::Table;
 
 /// What to measure and how to say it.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct BenchArguments {
+    #[command(subcommand)]
+    beside: Option<Beside>,
     /// Prints JSON instead of Markdown.
     #[arg(long)]
     json: bool,
@@ -38,6 +42,13 @@ pub(crate) struct BenchArguments {
     /// Measures only these groups.
     #[arg(long = "group", value_name = "NAME", num_args = 1..)]
     groups: Vec<Group>,
+}
+
+/// What is measured side by side with others and takes rounds and options of its own.
+#[derive(Subcommand)]
+enum Beside {
+    /// The gateway next to proxies and routers of others, which are installed for it.
+    Peers(gateways::PeersArguments),
 }
 
 /// What belongs together.
@@ -75,6 +86,9 @@ pub(crate) struct Binaries {
 
 /// Measures and prints; `true` when no target was missed.
 pub(crate) fn run(arguments: &BenchArguments) -> Result<bool> {
+    if let Some(Beside::Peers(arguments)) = &arguments.beside {
+        return gateways::run(arguments);
+    }
     if arguments.groups == [Group::EnginePeers] {
         return run_peers(arguments);
     }

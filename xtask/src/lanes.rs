@@ -5,9 +5,11 @@ mod cargo;
 mod chaos;
 mod clients;
 mod job;
+mod metrics;
 mod mlx;
 mod postgres;
 mod tools;
+mod web;
 
 use std::time::{Duration, Instant};
 
@@ -104,9 +106,21 @@ const LANES: &[Lane] = &[
     },
     Lane {
         name: "promtool",
-        proves: "the metrics are well-formed",
-        budget: minutes(4),
-        run: clients::promtool,
+        proves: "Prometheus understands metrics, alerts and every query of the dashboard",
+        budget: minutes(8),
+        run: metrics::promtool,
+    },
+    Lane {
+        name: "web",
+        proves: "the web app's parts keep their contracts, its types fit the API, and it stays small",
+        budget: minutes(8),
+        run: web::web,
+    },
+    Lane {
+        name: "browser",
+        proves: "every page and flow of the web app works in a real browser, for everybody",
+        budget: minutes(12),
+        run: web::browser,
     },
     Lane {
         name: "doc",
@@ -146,7 +160,7 @@ pub(crate) fn run(arguments: &TestArguments) -> Result<bool> {
             Outcome::Skipped(_) => skipped += 1,
             Outcome::Failed(_) => {
                 failed += 1;
-                print!("{}", job.log_tail());
+                print!("{}", job.log_failure());
             }
         }
         println!("{:<16} {word:<8} {:>6.1} s  {detail}", lane.name, started.elapsed().as_secs_f64());

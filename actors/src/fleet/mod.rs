@@ -4,6 +4,7 @@
 
 mod orders;
 mod reporter;
+mod told;
 mod view;
 
 use std::collections::BTreeMap;
@@ -15,12 +16,14 @@ use pomona_cluster::membership::{Effect, Input, Membership, MembershipLimits};
 use pomona_cluster::placement::{Assignment, Host, OnDemand, Wanted, place_on_demand, solve};
 use pomona_protocol::{Cause, ModelId, NodeId, NodeReport, NodeStatus, PathKind, PeerRole, ReplicaId};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use tokio_util::task::AbortOnDropHandle;
 
 use self::orders::Orders;
 pub(crate) use self::reporter::Reporter;
 use crate::observer::Observation;
 use crate::route::Route;
 use crate::shared::Shared;
+use crate::{owned, watch};
 
 /// How often silence is looked at; a fraction of the shortest suspicion.
 const TICK: Duration = Duration::from_millis(50);
@@ -67,12 +70,24 @@ pub(crate) struct FleetState {
     wanted: Vec<Wanted>,
     assignment: Assignment,
     placed_at: Instant,
+    /// Keeps the watch going, on a gateway.
+    _watch: Option<AbortOnDropHandle<()>>,
 }
 
 impl FleetState {
     fn decide(&mut self, input: Input) {
         for effect in self.membership.handle(input, Instant::now()) {
+            let turned = match &effect {
+                Effect::NodeSuspect { node, .. }
+                | Effect::NodeCleared { node }
+                | Effect::NodeDraining { node }
+                | Effect::NodeUndrained { node } => Some(node.clone()),
+                _ => None,
+            };
             self.perform(effect);
+            if let Some(node) = turned {
+                self.tell_watch(&node);
+            }
         }
     }
 
@@ -108,6 +123,10 @@ impl FleetState {
         }
     }
 
+    fn tell_watch(&self, node: &NodeId) {
+        told::tell(&self.shared, &self.membership, &self.roles, node);
+    }
+
     fn route(&self, replica: &ReplicaId, via: &NodeId) -> Option<Route> {
         if *via == self.shared.node {
             return self.shared.engines.link(replica).map(Route::Engine);
@@ -121,7 +140,9 @@ impl FleetState {
             replica.load.turns_max = replica.load.turns_max.min(self.shared.routing.replica_turns_max);
         }
         let had = view::on_disk_of(&self.membership, &report.node);
+        let node = report.node.clone();
         self.decide(Input::Report(Box::new(report)));
+        self.tell_watch(&node);
         self.tell_removed(&had);
         self.tell_models();
         view::publish(&self.shared, &self.membership);
@@ -291,6 +312,7 @@ impl Actor for Fleet {
             wanted: view::wanted(&shared.fleet.replicas),
             assignment: Assignment::new(),
             placed_at: Instant::now(),
+            _watch: shared.routes.then(|| owned::spawn(watch::keep(Arc::clone(&shared)))),
             shared,
         };
         let shared = &state.shared;
@@ -311,21 +333,25 @@ impl Actor for Fleet {
         match message {
             FleetMessage::LinkUp { node, name, role, boot, path } => {
                 state.roles.insert(node.clone(), role);
-                state.decide(Input::LinkUp { node, name, boot, path });
+                state.decide(Input::LinkUp { node: node.clone(), name, boot, path });
+                state.tell_watch(&node);
             }
             FleetMessage::LinkDown { node, boot } => {
-                state.decide(Input::LinkDown { node, boot });
+                state.decide(Input::LinkDown { node: node.clone(), boot });
+                state.tell_watch(&node);
                 view::publish(&state.shared, &state.membership);
                 state.place();
             }
             FleetMessage::Measured { node, path, rtt } => {
-                state.decide(Input::PathChanged { node, path, rtt });
+                state.decide(Input::PathChanged { node: node.clone(), path, rtt });
+                state.tell_watch(&node);
             }
             FleetMessage::Report(report) => state.on_report(*report),
             FleetMessage::Want { model } => state.want(model),
             FleetMessage::Drain { node, on, reply } => drop(reply.send(state.drain(&node, on))),
             FleetMessage::Remove { node } => {
-                state.decide(Input::Remove { node });
+                state.decide(Input::Remove { node: node.clone() });
+                state.shared.watch.node_removed(node);
                 view::publish(&state.shared, &state.membership);
             }
             FleetMessage::Load { model, node, reply } => {

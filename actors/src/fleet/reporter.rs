@@ -58,6 +58,7 @@ impl ReporterState {
             models: shared.weights.offers(),
             replicas,
             store: shared.sessions.store.as_ref().filter(|store| store.is_shared()).map_or(0, Store::id),
+            figures: shared.figures(),
         }
     }
 

@@ -211,6 +211,7 @@ pub(super) fn nodes(
             turns: replicas.iter().map(|replica| replica.turns).sum(),
             models: member.report.map(|report| report.models.clone()).unwrap_or_default(),
             replicas,
+            figures: member.report.map(|report| report.figures.clone()).unwrap_or_default(),
         }
     };
     membership.members().map(status).collect()
@@ -230,6 +231,9 @@ fn replica_status(replica: &ReplicaReport, turns: u32) -> ReplicaStatus {
         idle_ms: replica.idle_ms,
         kv_blocks_used: replica.load.kv_blocks_used,
         kv_blocks_total: replica.load.kv_blocks_total,
+        running: replica.load.running,
+        waiting: replica.load.waiting,
+        figures: replica.figures.clone(),
         error: replica.error.clone(),
     }
 }

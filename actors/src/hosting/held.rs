@@ -27,6 +27,8 @@ enum Peek {
 pub(super) enum Kept {
     /// Something on the way.
     Event,
+    /// Tokens.
+    Tokens,
     /// The terminal event of an answer.
     Finished,
     /// The terminal event of a turn that failed.
@@ -78,7 +80,7 @@ impl Held {
             Ok(Peek::Tokens { first, ids }) if first == self.next => {
                 self.keep(bytes.clone());
                 self.next = first.saturating_add(ids.len() as u32);
-                Kept::Event
+                Kept::Tokens
             }
             Ok(Peek::Queued(_) | Peek::Started(_) | Peek::Resumed(_)) => {
                 self.keep(bytes.clone());

@@ -20,8 +20,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use self::turn::{HostedTurn, Sink, leave, refuse};
+use crate::counts::count;
 use crate::engine_link::EngineLink;
 use crate::shared::Shared;
+use crate::trace::Phases;
 
 /// Streams that may take a turn over while its task is busy with one of them.
 const SINKS_MAX: usize = 4;
@@ -190,9 +192,11 @@ async fn run_turn(
     let (_registered, mut sinks) = Registered::new(Arc::clone(&shared.hosted), request.turn, attempt);
     match open_at(&engine, &open).await {
         Ok(socket) => {
+            count(&shared.counts.turns);
             let grace = Duration::from_millis(shared.fleet.orphan_grace_ms);
             let sink = Sink { stream, from, back: None };
-            let hosted = HostedTurn::new(socket, sink, shared.fleet.held_bytes_max as usize, grace);
+            let phases = Phases::begin(&shared.observer, request.trace);
+            let hosted = HostedTurn::new(socket, sink, shared.fleet.held_bytes_max as usize, grace, phases);
             if let Some(socket) = hosted.run(&mut sinks).await {
                 engine.give_back(socket);
             }

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::held::{Held, Kept};
+use crate::trace::Phases;
 
 /// Bytes on the way to a gateway that does not read, before the engine is asked to wait.
 const UNSENT_BYTES_MAX: usize = 64 * 1024;
@@ -50,10 +51,17 @@ pub(super) struct HostedTurn {
     grace: Duration,
     /// When it is given up, while nobody listens.
     given_up_at: Option<Instant>,
+    phases: Phases,
 }
 
 impl HostedTurn {
-    pub(super) fn new(engine: UnixStream, sink: Sink, held_bytes_max: usize, grace: Duration) -> Self {
+    pub(super) fn new(
+        engine: UnixStream,
+        sink: Sink,
+        held_bytes_max: usize,
+        grace: Duration,
+        phases: Phases,
+    ) -> Self {
         Self {
             engine,
             held: Held::new(sink.from, held_bytes_max),
@@ -64,6 +72,7 @@ impl HostedTurn {
             is_clean: true,
             grace,
             given_up_at: None,
+            phases,
         }
     }
 
@@ -109,6 +118,10 @@ impl HostedTurn {
         match kept {
             Kept::Broken => self.fail("it broke the protocol"),
             Kept::Event => self.unsent.extend_from_slice(&frame),
+            Kept::Tokens => {
+                self.unsent.extend_from_slice(&frame);
+                self.phases.on_token();
+            }
             Kept::Finished | Kept::Failed => {
                 self.unsent.extend_from_slice(&frame);
                 self.has_ended = true;

@@ -8,13 +8,18 @@
 use std::sync::Arc;
 
 use pomona_protocol::join::GatewayAddresses;
-use pomona_protocol::{Cause, ModelId, NodeId, NodeReport, PeerRole};
+use pomona_protocol::{Cause, LogPage, LogQuery, ModelId, NodeId, NodeReport, PeerRole};
 use ractor::{Actor, ActorProcessingErr, ActorRef, BytesConvertable, RpcReplyPort, pg};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
 
 use super::peers::Peer;
+use crate::logs;
 use crate::shared::Shared;
+
+/// Questions about the log that are worked on at once. A gateway asks again when it was refused.
+const READING_MAX: usize = 16;
 
 /// A value that travels as MessagePack with named fields, so that neighbouring versions understand each other.
 /// What arrives may be anything; it is looked at by [`Rmp::get`] alone.
@@ -109,6 +114,9 @@ pub(crate) enum ControlMessage {
     /// To the authority: sign this request again. Answered with the new certificate in DER.
     #[rpc]
     Renew(u64, Vec<u8>, RpcReplyPort<Answer<Vec<u8>>>),
+    /// From a gateway: lines of this machine's log.
+    #[rpc]
+    Logs(u64, Rmp<LogQuery>, RpcReplyPort<Answer<LogPage>>),
 }
 
 /// The group by which a member's control actor is found.
@@ -119,9 +127,37 @@ pub(crate) fn group(node: &NodeId) -> String {
 /// Spawned and restarted by Links; lives as long as the process.
 pub(crate) struct Control;
 
+pub(crate) struct ControlState {
+    shared: Arc<Shared>,
+    /// Logs that are being read for gateways.
+    reading: JoinSet<()>,
+}
+
+impl ControlState {
+    /// Reads the log beside the mailbox, since it lies on a disk.
+    fn tell_logs(&mut self, is_allowed: bool, query: Rmp<LogQuery>, reply: RpcReplyPort<Answer<LogPage>>) {
+        while self.reading.try_join_next().is_some() {}
+        let query = match query.get() {
+            _ if !is_allowed => Err(not_allowed()),
+            _ if self.reading.len() >= READING_MAX => {
+                Err(Cause::Internal { message: format!("{READING_MAX} logs are read here already") })
+            }
+            query => query,
+        };
+        let shared = Arc::clone(&self.shared);
+        self.reading.spawn(async move {
+            let page = match query {
+                Ok(query) => logs::own(&shared, query).await,
+                Err(cause) => Err(cause),
+            };
+            let _ = reply.send(Rmp::new(page));
+        });
+    }
+}
+
 impl Actor for Control {
     type Msg = ControlMessage;
-    type State = Arc<Shared>;
+    type State = ControlState;
     type Arguments = Arc<Shared>;
 
     async fn pre_start(
@@ -130,15 +166,16 @@ impl Actor for Control {
         shared: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         pg::join(group(&shared.node), vec![myself.get_cell()]);
-        Ok(shared)
+        Ok(ControlState { shared, reading: JoinSet::new() })
     }
 
     async fn handle(
         &self,
         _: ActorRef<Self::Msg>,
         message: Self::Msg,
-        shared: &mut Self::State,
+        state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
+        let shared = &state.shared;
         match message {
             ControlMessage::Report(key, report) => {
                 if let (Some(peer), Ok(report)) = (known(shared, key, None), report.get()) {
@@ -172,6 +209,10 @@ impl Actor for Control {
                     None => Err(not_allowed()),
                 };
                 let _ = reply.send(Rmp::new(signed));
+            }
+            ControlMessage::Logs(key, query, reply) => {
+                let is_allowed = known(shared, key, Some(PeerRole::Gateway)).is_some();
+                state.tell_logs(is_allowed, query, reply);
             }
         }
         Ok(())

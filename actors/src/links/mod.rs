@@ -91,7 +91,8 @@ impl LinksState {
         }
         let (shared, mesh) = (Arc::clone(&self.shared), self.mesh.clone());
         let arguments = PeerArguments { shared, mesh, node: node.clone(), role, addresses };
-        let (peer, _) = Actor::spawn_linked(None, PeerActor, arguments, self.myself.get_cell()).await?;
+        let actor = self.shared.watched("peer", PeerActor);
+        let (peer, _) = Actor::spawn_linked(None, actor, arguments, self.myself.get_cell()).await?;
         let _ = peer.cast(PeerMessage::Bulletin(Arc::clone(&self.bulletin)));
         self.peers.insert(node, peer.clone());
         Ok(peer)
@@ -299,7 +300,8 @@ impl Actor for Links {
     ) -> Result<Self::State, ActorProcessingErr> {
         let LinksArguments { shared, parts } = arguments;
         let mesh = Mesh::start(&shared.node, &myself).await?;
-        let (control, _) = Actor::spawn_linked(None, Control, Arc::clone(&shared), myself.get_cell()).await?;
+        let actor = shared.watched("control", Control);
+        let (control, _) = Actor::spawn_linked(None, actor, Arc::clone(&shared), myself.get_cell()).await?;
         let accepting = owned::spawn(accept(Arc::clone(&shared), parts.clone(), myself.clone()));
         let addresses = parts.local_addresses();
         parts.speak(&shared, &addresses);
@@ -368,7 +370,8 @@ impl Actor for Links {
         if cell.get_id() == state.control.get_id() {
             tracing::error!(reason, "restarting the control actor");
             let shared = Arc::clone(&state.shared);
-            state.control = Actor::spawn_linked(None, Control, shared, myself.get_cell()).await?.0;
+            let actor = shared.watched("control", Control);
+            state.control = Actor::spawn_linked(None, actor, shared, myself.get_cell()).await?.0;
             return Ok(());
         }
         let lost = state.peers.iter().find(|(_, peer)| peer.get_id() == cell.get_id());

@@ -14,7 +14,7 @@ use pomona_protocol::{
     TurnId,
 };
 use pomona_store::{AppendError, Store};
-use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, MessagingErr, SupervisionEvent};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -27,6 +27,8 @@ use super::unix_ms;
 use crate::shared::Shared;
 
 pub(crate) type Answer = oneshot::Sender<Result<SessionReply, Cause>>;
+/// Sends [`SessionMessage::Look`] when its time has come.
+type Timer = AbortOnDropHandle<Result<(), MessagingErr<SessionMessage>>>;
 
 #[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum SessionMessage {
@@ -68,7 +70,7 @@ pub(crate) struct SessionArguments {
 }
 
 pub(crate) struct SessionActorState {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     pub(super) id: SessionId,
     /// `None` until the log was read, and when it could not be.
     pub(super) loaded: Result<Box<Loaded>, Cause>,
@@ -79,7 +81,7 @@ pub(crate) struct SessionActorState {
     pub(super) deletion: Option<AbortOnDropHandle<()>>,
     /// Since when nothing happens; whether a look is due.
     idle_since: Instant,
-    looks: bool,
+    look: Option<Timer>,
     leaving: bool,
 }
 
@@ -245,10 +247,15 @@ impl SessionActorState {
         if is_nothing && self.is_idle() && !self.leaving {
             return self.leave(myself);
         }
-        if !self.looks && self.is_idle() {
-            self.looks = true;
-            myself.send_after(self.patience(), || SessionMessage::Look);
+        if self.look.is_none() && self.is_idle() {
+            self.look_after(myself, self.patience());
         }
+    }
+
+    /// The timer ends with the session, which may be deleted long before.
+    fn look_after(&mut self, myself: &ActorRef<SessionMessage>, pause: Duration) {
+        let timer = myself.send_after(pause, || SessionMessage::Look);
+        self.look = Some(AbortOnDropHandle::new(timer));
     }
 
     fn patience(&self) -> Duration {
@@ -256,15 +263,13 @@ impl SessionActorState {
     }
 
     fn look(&mut self, myself: &ActorRef<SessionMessage>) {
-        self.looks = false;
+        self.look = None;
         if self.leaving || !self.is_idle() {
             return;
         }
         let (patience, quiet) = (self.patience(), self.idle_since.elapsed());
         if quiet < patience {
-            self.looks = true;
-            myself.send_after(patience - quiet, || SessionMessage::Look);
-            return;
+            return self.look_after(myself, patience - quiet);
         }
         self.save_snapshot(myself);
         self.leave(myself);
@@ -297,7 +302,7 @@ impl Actor for SessionActor {
             running: None,
             deletion: None,
             idle_since: Instant::now(),
-            looks: false,
+            look: None,
             leaving: false,
         })
     }

@@ -60,9 +60,10 @@ impl SessionsState {
             let message = format!("{limit} sessions are in use already (session.resident_max)");
             return Err(Cause::SessionLimit { message });
         }
+        let session_actor = self.shared.watched("session", SessionActor);
         let arguments = SessionArguments { shared: Arc::clone(&self.shared), session };
         // It enters the table itself, so that it can never leave it before it is in it.
-        let (actor, _) = Actor::spawn_linked(None, SessionActor, arguments, myself.get_cell())
+        let (actor, _) = Actor::spawn_linked(None, session_actor, arguments, myself.get_cell())
             .await
             .map_err(|error| Cause::Internal { message: error.to_string() })?;
         Ok(actor)

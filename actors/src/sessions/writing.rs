@@ -1,5 +1,8 @@
 //! What a session says to the store, and what it hears back: appends, its last snapshot, its deletion.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use pomona_cluster::session::{Batch, Input};
 use pomona_protocol::{Cause, Principal, SessionId, SessionReply, TurnId};
 use pomona_store::{Append, AppendError, AuditEntry, Indexed};
@@ -31,8 +34,13 @@ impl SessionActorState {
     }
 
     pub(super) fn hand_over(&self, myself: &ActorRef<SessionMessage>, append: Append, seq: u64) {
-        let myself = myself.clone();
+        let (myself, shared, begun) = (myself.clone(), Arc::clone(&self.shared), Instant::now());
         let done = move |result: Result<(), AppendError>| {
+            let failure = match &result {
+                Err(AppendError::Store(error)) => Some(error),
+                _ => None,
+            };
+            shared.watch.store_wrote(begun.elapsed(), failure);
             let _ = myself.cast(match result {
                 Ok(()) => SessionMessage::Written { seq },
                 Err(error) => SessionMessage::Unwritten { error },

@@ -93,6 +93,7 @@ pub(super) fn request() -> TurnRequest {
         resume: Vec::new(),
         deadline_ms: 0,
         asked_ms: 0,
+        trace: None,
     }
 }
 
@@ -240,6 +241,8 @@ pub(super) fn parts(folder: &Path) -> Parts {
         mesh: None,
         store: None,
         session: pomona_config::SessionConfig::default(),
+        notifications: pomona_config::NotificationsConfig::default(),
+        hub: None,
     }
 }
 

@@ -122,6 +122,7 @@ fn report(node: &str, replicas: &[&str]) -> NodeReport {
         engine_pid: None,
         error: None,
         load: ReplicaLoad::default(),
+        figures: Default::default(),
     });
     NodeReport {
         node: NodeId::from(node),
@@ -135,6 +136,7 @@ fn report(node: &str, replicas: &[&str]) -> NodeReport {
         models: Vec::new(),
         replicas: replicas.collect(),
         store: 0,
+        figures: Default::default(),
     }
 }
 

@@ -71,6 +71,7 @@ impl Orchard {
             engine_pid: None,
             error: None,
             load: ReplicaLoad::default(),
+            figures: Default::default(),
         };
         shared.engines.publish(report, Some(engine.link()));
         let (gateway, node) = (bind(gateway).await, bind(node).await);

@@ -48,7 +48,7 @@ impl Process {
         self.supervisor.kill_and_wait(None).await.unwrap();
     }
 
-    async fn ask(&self, command: SessionCommand) -> Result<SessionReply, Cause> {
+    pub(super) async fn ask(&self, command: SessionCommand) -> Result<SessionReply, Cause> {
         let request = SessionRequest { session: SESSION, by: OWNER, expected_seq: None, command };
         timeout(PATIENCE, self.sessions.ask(request)).await.expect("no answer")
     }
@@ -70,7 +70,7 @@ impl Process {
         self.ask(SessionCommand::Create(new)).await.unwrap();
     }
 
-    async fn submit(&self, text: &str) -> TurnId {
+    pub(super) async fn submit(&self, text: &str) -> TurnId {
         self.submit_to(model(), text).await
     }
 
@@ -83,7 +83,7 @@ impl Process {
         }
     }
 
-    async fn view(&self) -> SessionView {
+    pub(super) async fn view(&self) -> SessionView {
         match self.ask(SessionCommand::Show).await.unwrap() {
             SessionReply::View(view) => *view,
             reply => panic!("{reply:?}"),
@@ -115,13 +115,13 @@ impl Bench {
         self.process_with(SessionConfig::default()).await
     }
 
-    async fn process_with(&self, session: SessionConfig) -> Process {
+    pub(super) async fn process_with(&self, session: SessionConfig) -> Process {
         Process::start(self.folder.path(), &self.store, &self.engine, session).await
     }
 }
 
 /// The next entry of the log, or why there will be none.
-async fn next(stream: &mut SessionStream) -> Result<SessionEvent, String> {
+pub(super) async fn next(stream: &mut SessionStream) -> Result<SessionEvent, String> {
     loop {
         match timeout(PATIENCE, stream.next()).await.expect("silence") {
             Some(SessionNews::Event(event)) => return Ok(event),
@@ -332,25 +332,6 @@ async fn of_two_activations_the_newer_one_writes_and_the_older_one_steps_down() 
 }
 
 #[tokio::test]
-async fn an_idle_session_leaves_the_memory_and_comes_back_as_it_was() {
-    let bench = Bench::new().await;
-    let process = bench.process_with(SessionConfig { idle_ms: 20, ..SessionConfig::default() }).await;
-    process.create().await;
-    process.submit("go").await;
-    let mut running = bench.engine.next().await;
-    running.start(0..300).await;
-    running.finish(300).await;
-    let mut stream = process.attach(0).await;
-    read_to_end(&mut stream, 0).await;
-    let view = process.view().await;
-    drop(stream);
-    for _ in 0..2 {
-        until("it left", || process.shared.sessions.len() == 0).await;
-        assert_eq!(process.view().await, view);
-    }
-}
-
-#[tokio::test]
 async fn cursors_and_strangers_are_refused_by_name() {
     let bench = Bench::new().await;
     let process = bench.process().await;
@@ -394,16 +375,4 @@ async fn everybody_is_told_who_is_here() {
         }
     }
     assert_eq!(counts, [1, 2, 1]);
-}
-
-#[tokio::test]
-async fn a_deleted_session_is_gone_for_everybody() {
-    let bench = Bench::new().await;
-    let process = bench.process().await;
-    process.create().await;
-    let mut stream = process.attach(1).await;
-    process.ask(SessionCommand::Delete).await.unwrap();
-    assert_eq!(next(&mut stream).await, Err("deleted".to_owned()));
-    let shown = process.ask(SessionCommand::Show).await;
-    assert_eq!(shown.map_err(|cause| cause.code()).unwrap_err(), "session_not_found");
 }

@@ -23,6 +23,7 @@ fn mini() -> NodeStatus {
         turns: 2,
         models: Vec::new(),
         replicas: Vec::new(),
+        figures: Default::default(),
     }
 }
 

@@ -131,6 +131,7 @@ impl Node {
                 kv_blocks_total: 1_000,
                 is_suspect: replica.is_suspect,
             },
+            figures: Default::default(),
         });
         let replicas = replicas.collect();
         let offers = shape.models.iter().enumerate().map(|(model, memory)| ModelOffer {
@@ -151,6 +152,7 @@ impl Node {
             models: offers.collect(),
             replicas,
             store: 0,
+            figures: Default::default(),
         }
     }
 }

@@ -133,10 +133,12 @@ impl Generation {
 
     fn show_disk(&self) {
         let Some(disk) = &self.disk else { return };
-        let (kept, broken) = (disk.tier.kept_bytes(), disk.tier.broken_files());
+        let (kept, broken, evicted) =
+            (disk.tier.kept_bytes(), disk.tier.broken_files(), disk.tier.evicted_files());
         self.board.update(|load| {
             load.prefix_disk_bytes = kept;
             load.broken_prefix_files = broken;
+            load.evicted_prefix_files = evicted;
         });
     }
 }

@@ -62,6 +62,7 @@ fn write_file(shared: &Shared, blocks: &[(PrefixKey, Vec<u8>)]) -> io::Result<()
 
 fn make_room(shared: &Shared) -> io::Result<()> {
     let removed = trim(&shared.options.root, shared.options.bytes_max)?;
+    shared.evicted_files.fetch_add(removed.len() as u64, Ordering::Relaxed);
     let mut state = shared.state();
     removed.iter().for_each(|path| state.index.remove(path));
     Ok(())

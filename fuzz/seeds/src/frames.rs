@@ -22,6 +22,7 @@ pub(crate) fn write_all() -> io::Result<()> {
         resume: vec![1, 2, 3],
         deadline_ms: 1000,
         asked_ms: 0,
+        trace: None,
     };
     frame("open_frame", 0, &Open::Turn { attempt: 1, request: Box::new(request) })?;
     frame("open_frame", 1, &Open::Attach { turn: TurnId(7), attempt: 1, from: 3 })?;

@@ -1,24 +1,29 @@
 //! What operators and load balancers ask: is it alive, is it ready, what does it measure, what is going on.
 //!
 //! [`nodes`], [`tokens`] and [`loading`] change the cluster; they check what they are given and leave the rest to the
-//! actors.
+//! actors. [`fleet`], [`notices`] and [`logs`] are what a dashboard reads.
 
+pub(crate) mod downloads;
+pub(crate) mod fleet;
 pub(crate) mod loading;
+pub(crate) mod logs;
 pub(crate) mod nodes;
+pub(crate) mod notices;
 pub(crate) mod tokens;
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_TYPE};
+use hyper::{HeaderMap, StatusCode};
 
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use pomona_protocol::limits::NODE_NAME_BYTES_MAX;
 
 use crate::errors::ApiError;
+use crate::metrics::Format;
 use crate::openai::answer::json_response;
 use crate::state::Shared;
 
@@ -48,16 +53,17 @@ pub(crate) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", reason).into_response()
 }
 
-/// All metrics, in Prometheus' text format.
+/// All metrics of this gateway and its fleet, in Prometheus' text format, or OpenMetrics where that is accepted.
 #[utoipa::path(
     get,
     path = "/metrics",
     responses((status = 200, description = "Prometheus text; needs no key from the same machine", content_type = "text/plain")),
     security((), ("key" = []))
 )]
-pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    let mut response = shared.metrics.render(shared.handle.is_ready()).into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(prometheus::TEXT_FORMAT));
+pub(crate) async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let format = Format::wanted(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
+    let mut response = shared.metrics_page(format).await.into_response();
+    response.headers_mut().insert(CONTENT_TYPE, format.content_type());
     response
 }
 

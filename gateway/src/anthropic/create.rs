@@ -102,7 +102,7 @@ pub(super) async fn pass(
     let input = TurnInput::Messages(asked.prompt());
     let request = turn_request(asked.model.clone(), input, sampling, asked.form.clone())?;
     let turn = request.turn;
-    let events = start(&connection.client, request, permit.key).await?;
+    let events = start(&connection.client, request, permit.whose()).await?;
     let accepted = SessionEventBody::Accepted {
         turn,
         parent: None,

@@ -1,139 +1,241 @@
-//! What is measured: an [`Observer`] for the actors, counters for the gateway's own requests, and the text
-//! that `/metrics` answers.
+//! What is measured: an [`Observer`] for the actors, counters for the gateway's own requests, and the text that
+//! `/metrics` answers.
 //!
-//! Names, help and buckets stand in [`table`]; this file only keeps handles, so that an observation on the
-//! path of a token is one or two atomic additions.
+//! Names, help and buckets stand in [`table`]; this file keeps the numbers and says which page part writes which row.
+//! What happens once per token or request is counted here as it happens; the state of the fleet, the store and the process
+//! is read when somebody looks.
 
+mod aliases;
+mod fleet;
+mod models;
+mod page;
 mod process;
-mod registry;
+mod series;
+mod store;
 pub mod table;
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use pomona_actors::{Observation, Observer};
-use pomona_protocol::{EngineLoad, NodeState, PathKind};
-use prometheus::{
-    Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, TextEncoder,
-};
-use tokio::time::Instant;
+use pomona_actors::{Insight, Observation, Observer};
+use pomona_protocol::{NodeState, PathKind};
 
+pub use self::models::MODELS_MAX;
+use self::models::Models;
+pub use self::page::Format;
+use self::page::Page;
 use self::process::Process;
-use self::registry::{Builder, known};
+use self::series::{Counters, Gauges, Histograms};
 
-/// How long the lag task sleeps; its lateness is the measure.
-const LAG_PERIOD: Duration = Duration::from_millis(100);
+/// What the gateway knows besides when somebody looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Door {
+    /// Whether a turn would find a ready replica.
+    pub(crate) is_ready: bool,
+    /// Permits in use and in all, of connections and of requests.
+    pub(crate) connections: (u32, u32),
+    pub(crate) requests: (u32, u32),
+    /// When the certificate ends that clients are shown, in seconds since 1970; 0 without TLS.
+    pub(crate) certificate_expires_unix_s: u64,
+}
 
 /// Everything that this process measures. Make one per process and share it.
 pub struct Metrics {
-    registry: prometheus::Registry,
-    http_requests: IntCounterVec,
-    handshakes: IntCounterVec,
-    connections: IntGauge,
-    turns_active: IntGauge,
-    turns_queued: IntGauge,
-    queue_wait: Histogram,
-    first_token: Histogram,
-    inter_token: Histogram,
-    turn_duration: Histogram,
-    turns_ended: IntCounterVec,
-    prompt_tokens: IntCounter,
-    cached_tokens: IntCounter,
-    generated_tokens: IntCounter,
-    accepted_tokens: IntCounter,
-    retries: IntCounterVec,
-    resumed_tokens: IntCounter,
-    failovers: IntCounterVec,
-    failover_gap: Histogram,
-    links: IntGaugeVec,
-    round_trip: HistogramVec,
-    path_switches: IntCounterVec,
-    nodes: IntGaugeVec,
-    suspicions: IntCounter,
-    step_seconds: Histogram,
-    step_sequences: Histogram,
-    engine_sequences: IntGauge,
-    engine_waiting: IntGauge,
-    kv_blocks_used: IntGauge,
-    kv_blocks: IntGauge,
-    restarts: IntCounterVec,
-    ready: IntGauge,
-    lag: Histogram,
+    version: String,
+    with_vllm_names: bool,
+    http_requests: Counters,
+    rejected: Counters,
+    handshakes: Counters,
+    connections: Gauges,
+    turns_active: Gauges,
+    turns_queued: Gauges,
+    turns_ended: Counters,
+    models: Models,
+    retries: Counters,
+    resumed_tokens: Counters,
+    failovers: Counters,
+    failover_gap: Histograms,
+    nodes: Gauges,
+    suspicions: Counters,
+    links: Gauges,
+    round_trip: Histograms,
+    path_switches: Counters,
+    restarts: Counters,
+    lag: Histograms,
+    long_polls: Counters,
+    long_request_polls: Counters,
+    long_poll: Histograms,
     process: Mutex<Process>,
 }
 
 impl Metrics {
-    /// Registers the whole table, every known label set at 0.
+    /// Everything at 0, with vLLM's names.
     pub fn new(version: &str) -> Self {
-        let mut builder = Builder::new();
-        builder.info("pomona_build_info", version);
         Self {
-            http_requests: builder.counters("pomona_http_requests_total"),
-            handshakes: builder.counters("pomona_tls_handshakes_total"),
-            connections: builder.gauge("pomona_client_connections"),
-            turns_active: builder.gauge("pomona_turns_active"),
-            turns_queued: builder.gauge("pomona_turns_queued"),
-            queue_wait: builder.histogram("pomona_queue_wait_seconds"),
-            first_token: builder.histogram("pomona_time_to_first_token_seconds"),
-            inter_token: builder.histogram("pomona_inter_token_seconds"),
-            turn_duration: builder.histogram("pomona_turn_duration_seconds"),
-            turns_ended: builder.counters("pomona_turns_ended_total"),
-            prompt_tokens: builder.counter("pomona_prompt_tokens_total"),
-            cached_tokens: builder.counter("pomona_cached_tokens_total"),
-            generated_tokens: builder.counter("pomona_generated_tokens_total"),
-            accepted_tokens: builder.counter("pomona_accepted_tokens_total"),
-            retries: builder.counters("pomona_turn_retries_total"),
-            resumed_tokens: builder.counter("pomona_turn_resumed_tokens_total"),
-            failovers: builder.counters("pomona_failovers_total"),
-            failover_gap: builder.histogram("pomona_failover_gap_seconds"),
-            links: builder.gauges("pomona_links"),
-            round_trip: builder.histograms("pomona_link_round_trip_seconds"),
-            path_switches: builder.counters("pomona_path_switches_total"),
-            nodes: builder.gauges("pomona_nodes"),
-            suspicions: builder.counter("pomona_node_suspicions_total"),
-            step_seconds: builder.histogram("pomona_engine_step_seconds"),
-            step_sequences: builder.histogram("pomona_engine_step_sequences"),
-            engine_sequences: builder.gauge("pomona_engine_sequences"),
-            engine_waiting: builder.gauge("pomona_engine_turns_waiting"),
-            kv_blocks_used: builder.gauge("pomona_engine_kv_blocks_used"),
-            kv_blocks: builder.gauge("pomona_engine_kv_blocks"),
-            restarts: builder.counters("pomona_restarts_total"),
-            ready: builder.gauge("pomona_ready"),
-            lag: builder.histogram("pomona_runtime_lag_seconds"),
-            process: Mutex::new(Process::new(&mut builder)),
-            registry: builder.finish(),
+            version: version.to_owned(),
+            with_vllm_names: true,
+            http_requests: Counters::new("pomona_http_requests_total"),
+            rejected: Counters::new("pomona_rejected_requests_total"),
+            handshakes: Counters::new("pomona_tls_handshakes_total"),
+            connections: Gauges::new("pomona_client_connections"),
+            turns_active: Gauges::new("pomona_turns_active"),
+            turns_queued: Gauges::new("pomona_turns_queued"),
+            turns_ended: Counters::new("pomona_turns_ended_total"),
+            models: Models::new(),
+            retries: Counters::new("pomona_turn_retries_total"),
+            resumed_tokens: Counters::new("pomona_turn_resumed_tokens_total"),
+            failovers: Counters::new("pomona_failovers_total"),
+            failover_gap: Histograms::new("pomona_failover_gap_seconds"),
+            nodes: Gauges::new("pomona_nodes"),
+            suspicions: Counters::new("pomona_node_suspicions_total"),
+            links: Gauges::new("pomona_links"),
+            round_trip: Histograms::new("pomona_link_round_trip_seconds"),
+            path_switches: Counters::new("pomona_path_switches_total"),
+            restarts: Counters::new("pomona_restarts_total"),
+            lag: Histograms::new("pomona_runtime_lag_seconds"),
+            long_polls: Counters::new("pomona_long_polls_total"),
+            long_request_polls: Counters::new("pomona_long_request_polls_total"),
+            long_poll: Histograms::new("pomona_long_poll_seconds"),
+            process: Mutex::new(Process::new()),
         }
+    }
+
+    /// Whether the page has vLLM's names as well.
+    pub fn with_vllm_names(self, with_vllm_names: bool) -> Self {
+        Self { with_vllm_names, ..self }
     }
 
     /// Counts a request whose response head was made. `route` is one of the table's route labels.
     pub(crate) fn request_ended(&self, route: &'static str, status: &str) {
-        self.http_requests.with_label_values(&[route, status]).inc();
+        self.http_requests.inc(&[table::known_code(status), route]);
+    }
+
+    /// Counts a request that was answered with this error.
+    pub(crate) fn request_rejected(&self, code: &'static str) {
+        self.rejected.inc(&[code]);
     }
 
     /// Counts a TLS handshake. `outcome` is one of the table's.
     pub(crate) fn handshake_ended(&self, outcome: &'static str) {
-        self.handshakes.with_label_values(&[known("pomona_tls_handshakes_total", outcome)]).inc();
+        self.handshakes.inc(&[outcome]);
     }
 
-    /// The text of `/metrics`, in Prometheus' format.
-    pub fn render(&self, is_ready: bool) -> Vec<u8> {
-        self.ready.set(i64::from(is_ready));
+    /// The text of `/metrics`.
+    pub(crate) fn render(&self, format: Format, door: Door, insight: &Insight) -> Vec<u8> {
+        let mut page = Page::new(format);
+        self.write_door(&mut page, door, insight);
+        for counters in [&self.http_requests, &self.rejected, &self.handshakes, &self.turns_ended] {
+            counters.write(&mut page);
+        }
+        for gauges in [&self.connections, &self.turns_active, &self.turns_queued, &self.nodes, &self.links] {
+            gauges.write(&mut page);
+        }
+        self.models.write(&mut page);
+        for counters in [&self.retries, &self.resumed_tokens, &self.failovers, &self.suspicions] {
+            counters.write(&mut page);
+        }
+        for histograms in [&self.failover_gap, &self.round_trip, &self.lag, &self.long_poll] {
+            histograms.write(&mut page);
+        }
+        for counters in [&self.path_switches, &self.restarts, &self.long_polls, &self.long_request_polls] {
+            counters.write(&mut page);
+        }
+        fleet::write(&mut page, insight);
+        store::write(&mut page, insight);
         if let Ok(mut process) = self.process.lock() {
-            process.refresh();
+            process.write(&mut page);
         }
-        let mut text = Vec::with_capacity(32 * 1024);
-        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
-            tracing::warn!(%error, "metrics do not encode");
+        if self.with_vllm_names {
+            aliases::write(&mut page, &self.models, insight);
         }
-        text
+        page.finish()
     }
 
-    /// Measures for ever how late a timer fires. Whoever calls it owns the task.
-    pub(crate) async fn watch_lag(&self) {
-        loop {
-            let due = Instant::now() + LAG_PERIOD;
-            tokio::time::sleep_until(due).await;
-            self.lag.observe(due.elapsed().as_secs_f64());
+    fn write_door(&self, page: &mut Page, door: Door, insight: &Insight) {
+        let mut gauge = |name, samples: &[(&[(&str, &str)], u64)]| {
+            page.head(table::row(name));
+            for (labels, value) in samples {
+                page.sample(table::row(name), labels, *value as f64);
+            }
+        };
+        gauge("pomona_build_info", &[(&[("version", self.version.as_str())], 1)]);
+        gauge("pomona_ready", &[(&[], u64::from(door.is_ready))]);
+        gauge(
+            "pomona_permits_in_use",
+            &[
+                (&[("permit", "connections")], u64::from(door.connections.0)),
+                (&[("permit", "requests")], u64::from(door.requests.0)),
+                (&[("permit", "turns")], u64::from(insight.places_held)),
+            ],
+        );
+        gauge(
+            "pomona_permits_max",
+            &[
+                (&[("permit", "connections")], u64::from(door.connections.1)),
+                (&[("permit", "requests")], u64::from(door.requests.1)),
+            ],
+        );
+        let expires = door.certificate_expires_unix_s;
+        gauge("pomona_tls_certificate_expiry_timestamp_seconds", &[(&[], expires)]);
+    }
+
+    /// What a turn says of itself.
+    fn turn_changed(&self, observation: Observation<'_>) {
+        match observation {
+            Observation::TurnPlaced { model, waited } => {
+                self.models.serve(model);
+                self.models.with(model, |figures| figures.queue_wait.time(waited, None));
+            }
+            Observation::FirstToken { model, after, trace } => {
+                self.models.with(model, |figures| figures.first_token.time(after, trace));
+            }
+            Observation::Tokens { model, gap, trace } => {
+                self.models.with(model, |figures| figures.inter_token.time(gap, trace));
+            }
+            Observation::TurnRetried { cause, shown } => {
+                self.retries.inc(&[cause]);
+                self.resumed_tokens.add(&[], u64::from(shown));
+            }
+            Observation::Failover { cause, gap } => {
+                self.failovers.inc(&[cause]);
+                self.failover_gap.with(&[]).time(gap, None);
+            }
+            Observation::TurnEnded {
+                model,
+                outcome,
+                after,
+                prefill,
+                decode,
+                trace,
+                prompt_tokens,
+                cached_tokens,
+                completion_tokens,
+                accepted_tokens,
+            } => {
+                self.turns_active.add(-1);
+                self.turns_ended.inc(&[outcome]);
+                self.models.with(model, |figures| {
+                    let add = |counter: &AtomicU64, tokens: u32| {
+                        counter.fetch_add(u64::from(tokens), Ordering::Relaxed);
+                    };
+                    figures.on_end(outcome);
+                    figures.turn.time(after, trace);
+                    if let Some(prefill) = prefill {
+                        figures.prefill.time(prefill, trace);
+                        figures.prompt_sizes.count(u64::from(prompt_tokens));
+                        figures.answer_sizes.count(u64::from(completion_tokens));
+                    }
+                    if let Some(decode) = decode {
+                        figures.decode.time(decode, trace);
+                    }
+                    add(&figures.prompt_tokens, prompt_tokens);
+                    add(&figures.cached_tokens, cached_tokens);
+                    add(&figures.generated_tokens, completion_tokens);
+                    add(&figures.accepted_tokens, accepted_tokens);
+                });
+            }
+            other => tracing::error!(?other, "an observation that is not of a turn"),
         }
     }
 
@@ -142,16 +244,12 @@ impl Metrics {
         match observation {
             Observation::Links { lan, wan } => {
                 for (path, links) in [(PathKind::Lan, lan), (PathKind::Wan, wan)] {
-                    self.links.with_label_values(&[path.as_str()]).set(i64::from(links));
+                    self.links.set(&[path.as_str()], links);
                 }
             }
-            Observation::RoundTrip { path, rtt } => {
-                self.round_trip.with_label_values(&[path.as_str()]).observe(rtt.as_secs_f64());
-            }
-            Observation::PathSwitched { path } => {
-                self.path_switches.with_label_values(&[path.as_str()]).inc()
-            }
-            Observation::NodeSuspected => self.suspicions.inc(),
+            Observation::RoundTrip { path, rtt } => self.round_trip.with(&[path.as_str()]).time(rtt, None),
+            Observation::PathSwitched { path } => self.path_switches.inc(&[path.as_str()]),
+            Observation::NodeSuspected => self.suspicions.inc(&[]),
             Observation::Nodes { alive, suspect, draining, offline } => {
                 for (state, nodes) in [
                     (NodeState::Alive, alive),
@@ -159,63 +257,40 @@ impl Metrics {
                     (NodeState::Draining, draining),
                     (NodeState::Offline, offline),
                 ] {
-                    self.nodes.with_label_values(&[state.as_str()]).set(i64::from(nodes));
+                    self.nodes.set(&[state.as_str()], nodes);
                 }
             }
             other => tracing::error!(?other, "an observation that is not of the fleet"),
         }
     }
 
-    fn engine_reported(&self, load: &EngineLoad) {
-        self.engine_sequences.set(i64::from(load.running));
-        self.engine_waiting.set(i64::from(load.waiting));
-        self.kv_blocks_used.set(i64::from(load.kv_blocks_used));
-        self.kv_blocks.set(i64::from(load.kv_blocks_total));
-        for sample in &load.samples {
-            self.step_seconds.observe(f64::from(sample.micros) / 1e6);
-            self.step_sequences.observe(f64::from(sample.sequences));
+    fn poll_was_long(&self, handler: &'static str, took: Duration) {
+        // Templates of routes begin with a slash, names of actors do not.
+        if handler.starts_with('/') || handler == crate::routes::UNKNOWN_ROUTE {
+            self.long_request_polls.inc(&[handler]);
+        } else {
+            self.long_polls.inc(&[handler]);
         }
+        self.long_poll.with(&[]).time(took, None);
     }
 }
 
 impl Observer for Metrics {
     fn record(&self, observation: Observation<'_>) {
         match observation {
-            Observation::ClientConnected => self.connections.inc(),
-            Observation::ClientDisconnected => self.connections.dec(),
-            Observation::TurnAccepted => self.turns_active.inc(),
-            Observation::TurnPlaced { waited } => self.queue_wait.observe(waited.as_secs_f64()),
-            Observation::FirstToken { after } => self.first_token.observe(after.as_secs_f64()),
-            Observation::Tokens { gap } => self.inter_token.observe(gap.as_secs_f64()),
-            Observation::TurnRetried { cause, shown } => {
-                self.retries.with_label_values(&[known("pomona_turn_retries_total", cause)]).inc();
-                self.resumed_tokens.inc_by(u64::from(shown));
-            }
-            Observation::Failover { cause, gap } => {
-                self.failovers.with_label_values(&[known("pomona_failovers_total", cause)]).inc();
-                self.failover_gap.observe(gap.as_secs_f64());
-            }
-            Observation::TurnEnded {
-                outcome,
-                after,
-                prompt_tokens,
-                cached_tokens,
-                completion_tokens,
-                accepted_tokens,
-            } => {
-                self.turns_active.dec();
-                self.turns_ended.with_label_values(&[known("pomona_turns_ended_total", outcome)]).inc();
-                self.turn_duration.observe(after.as_secs_f64());
-                self.prompt_tokens.inc_by(u64::from(prompt_tokens));
-                self.cached_tokens.inc_by(u64::from(cached_tokens));
-                self.generated_tokens.inc_by(u64::from(completion_tokens));
-                self.accepted_tokens.inc_by(u64::from(accepted_tokens));
-            }
-            Observation::QueueDepth(turns) => self.turns_queued.set(i64::from(turns)),
-            Observation::Restarted { cause } => {
-                self.restarts.with_label_values(&[known("pomona_restarts_total", cause)]).inc();
-            }
-            Observation::EngineLoad(load) => self.engine_reported(load),
+            Observation::ClientConnected => self.connections.add(1),
+            Observation::ClientDisconnected => self.connections.add(-1),
+            Observation::TurnAccepted => self.turns_active.add(1),
+            Observation::QueueDepth(turns) => self.turns_queued.set(&[], turns),
+            Observation::Restarted { cause } => self.restarts.inc(&[cause]),
+            Observation::Lag { late } => self.lag.with(&[]).time(late, None),
+            Observation::LongPoll { handler, took } => self.poll_was_long(handler, took),
+            Observation::TurnPlaced { .. }
+            | Observation::FirstToken { .. }
+            | Observation::Tokens { .. }
+            | Observation::TurnRetried { .. }
+            | Observation::Failover { .. }
+            | Observation::TurnEnded { .. } => self.turn_changed(observation),
             Observation::Links { .. }
             | Observation::RoundTrip { .. }
             | Observation::PathSwitched { .. }
@@ -226,79 +301,5 @@ impl Observer for Metrics {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(metrics: &Metrics) -> String {
-        String::from_utf8(metrics.render(true)).unwrap()
-    }
-
-    #[test]
-    fn every_row_is_on_the_page_before_anything_happened() {
-        let page = text(&Metrics::new("1.2.3"));
-        for row in table::TABLE {
-            assert!(page.contains(&format!("# HELP {} ", row.name)), "{} is not registered", row.name);
-            assert!(page.contains(&format!("\n{}", row.name)), "{} has no sample", row.name);
-        }
-        assert!(page.contains("pomona_build_info{version=\"1.2.3\"} 1"));
-        assert!(page.contains("pomona_turns_ended_total{outcome=\"engine_lost\"} 0"));
-    }
-
-    #[test]
-    fn an_outcome_that_is_not_in_the_table_counts_as_other() {
-        let metrics = Metrics::new("0");
-        metrics.record(Observation::Restarted { cause: "moon_phase" });
-        assert!(text(&metrics).contains("pomona_restarts_total{cause=\"other\"} 1"));
-    }
-
-    #[test]
-    fn the_fleet_is_counted_by_path_and_state() {
-        let metrics = Metrics::new("0");
-        metrics.record(Observation::Failover { cause: "link_lost", gap: Duration::from_millis(200) });
-        metrics.record(Observation::Failover { cause: "moon_phase", gap: Duration::from_secs(60) });
-        metrics.record(Observation::Links { lan: 3, wan: 1 });
-        metrics.record(Observation::RoundTrip { path: PathKind::Wan, rtt: Duration::from_millis(80) });
-        metrics.record(Observation::PathSwitched { path: PathKind::Wan });
-        metrics.record(Observation::NodeSuspected);
-        metrics.record(Observation::Nodes { alive: 4, suspect: 1, draining: 2, offline: 0 });
-        metrics.record(Observation::Nodes { alive: 5, suspect: 0, draining: 2, offline: 0 });
-        let page = text(&metrics);
-        for line in [
-            "pomona_failovers_total{cause=\"link_lost\"} 1",
-            "pomona_failovers_total{cause=\"other\"} 1",
-            "pomona_failover_gap_seconds_bucket{le=\"0.25\"} 1",
-            "pomona_failover_gap_seconds_bucket{le=\"30\"} 1",
-            "pomona_failover_gap_seconds_count 2",
-            "pomona_links{path=\"lan\"} 3",
-            "pomona_links{path=\"wan\"} 1",
-            "pomona_link_round_trip_seconds_count{path=\"wan\"} 1",
-            "pomona_link_round_trip_seconds_count{path=\"lan\"} 0",
-            "pomona_path_switches_total{path=\"wan\"} 1",
-            "pomona_nodes{state=\"alive\"} 5",
-            "pomona_nodes{state=\"suspect\"} 0",
-            "pomona_node_suspicions_total 1",
-        ] {
-            assert!(page.contains(&format!("\n{line}\n")), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_turn_is_active_until_it_ended() {
-        let metrics = Metrics::new("0");
-        metrics.record(Observation::TurnAccepted);
-        assert!(text(&metrics).contains("pomona_turns_active 1"));
-        metrics.record(Observation::TurnEnded {
-            outcome: "stop",
-            after: Duration::from_millis(20),
-            prompt_tokens: 7,
-            cached_tokens: 3,
-            completion_tokens: 5,
-            accepted_tokens: 2,
-        });
-        let page = text(&metrics);
-        assert!(page.contains("pomona_turns_active 0"));
-        assert!(page.contains("pomona_turns_ended_total{outcome=\"stop\"} 1"));
-        assert!(page.contains("pomona_generated_tokens_total 5"));
-        assert!(page.contains("pomona_accepted_tokens_total 2"));
-    }
-}
+#[path = "metrics_tests.rs"]
+mod tests;

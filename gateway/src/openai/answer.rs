@@ -84,7 +84,7 @@ pub(crate) async fn respond(
     shape: Shape,
 ) -> Result<Response, ApiError> {
     let (stream, include_usage, tells_resumed) = (plan.stream, plan.include_usage, plan.tells_resumed);
-    let (head, mut choices) = plan.start(&connection.client, permit.key).await?;
+    let (head, mut choices) = plan.start(&connection.client, permit.whose()).await?;
     let turn = head.turn;
     let answered = if stream {
         first_event(&mut choices).await.map(|first| {

@@ -17,12 +17,11 @@ use serde::{Deserialize, Serialize};
 use crate::body::read_json;
 use crate::errors::ApiError;
 use crate::form::shown;
-use crate::keys::KeyId;
 use crate::openai::answer::{json_response, with_request_id};
 use crate::openai::models::check_served;
 use crate::openai::plan::{start, turn_request};
 use crate::openai::sampling::whole;
-use crate::state::{Connection, Permit, Shared};
+use crate::state::{Connection, Permit, Shared, Whose};
 
 /// Inputs of one request, as many as OpenAI's API takes.
 const INPUTS_MAX: usize = 2048;
@@ -124,7 +123,7 @@ pub(crate) async fn create(
     check_served(&shared, &model)?;
     let requests = turns(&model, inputs, dimensions)?;
     let first = requests.first().map_or(TurnId(0), |request| request.turn);
-    let runs = requests.into_iter().map(|request| embed(&connection, permit.key, request));
+    let runs = requests.into_iter().map(|request| embed(&connection, permit.whose(), request));
     let embedded = futures::stream::iter(runs).buffered(AT_ONCE).try_collect::<Vec<_>>().await;
     let answered = embedded.map(|embedded| json_response(&list(&model, embedded, is_base64)));
     Ok(with_request_id(answered.unwrap_or_else(IntoResponse::into_response), first))
@@ -181,11 +180,11 @@ fn turns(
 /// The vector of one input, and the tokens that it had.
 async fn embed(
     connection: &Connection,
-    key: Option<KeyId>,
+    whose: Whose,
     request: TurnRequest,
 ) -> Result<(Vec<f32>, u32), ApiError> {
     let model = request.model.clone();
-    let mut events = start(&connection.client, request, key).await?;
+    let mut events = start(&connection.client, request, whose).await?;
     loop {
         match events.next().await {
             Some(TurnEvent::Queued { .. } | TurnEvent::Started { .. } | TurnEvent::Resumed { .. }) => {}

@@ -7,8 +7,8 @@ use pomona_actors::{Client, TurnStream};
 use pomona_protocol::{AnswerForm, Cause, ModelId, Sampling, Task, TurnId, TurnInput, TurnRequest};
 
 use crate::errors::ApiError;
-use crate::keys::KeyId;
 use crate::openai::choices::Choices;
+use crate::state::Whose;
 
 /// What a request asks, checked.
 pub(crate) struct Plan {
@@ -35,11 +35,11 @@ pub(crate) struct AnswerHead {
 }
 
 impl Plan {
-    /// Starts every turn on account of `key`. When one is refused, those before it are cancelled by being dropped.
+    /// Starts every turn on somebody's account. When one is refused, those before it are cancelled by being dropped.
     pub(crate) async fn start(
         self,
         client: &Client,
-        key: Option<KeyId>,
+        whose: Whose,
     ) -> Result<(AnswerHead, Choices), ApiError> {
         let answers = self.answers.max(1) as usize;
         let mut turns = Vec::with_capacity(self.inputs.len() * answers);
@@ -50,7 +50,7 @@ impl Plan {
                 let sampling = Sampling { seed: seed.wrapping_add(answer as u64), ..self.sampling.clone() };
                 let form = self.form.clone();
                 let request = turn_request(self.model.clone(), input.clone(), sampling, form)?;
-                turns.push(start(client, request, key).await?);
+                turns.push(start(client, request, whose).await?);
             }
         }
         let turn = turns.first().map_or(TurnId(0), TurnStream::turn);
@@ -58,14 +58,11 @@ impl Plan {
     }
 }
 
-/// Starts a turn on account of `key`. Every turn of the gateway starts here.
-pub(crate) async fn start(
-    client: &Client,
-    request: TurnRequest,
-    key: Option<KeyId>,
-) -> Result<TurnStream, Cause> {
+/// Starts a turn on somebody's account. Every turn of the gateway starts here.
+pub(crate) async fn start(client: &Client, request: TurnRequest, whose: Whose) -> Result<TurnStream, Cause> {
+    let Whose { key, trace } = whose;
     tracing::debug!(turn = %request.turn, key = key.map(|key| key.0), "turn starts");
-    client.start_for(key.map_or(0, |key| key.0), request).await
+    client.start_for(key.map_or(0, |key| key.0), TurnRequest { trace, ..request }).await
 }
 
 /// A turn with an id of its own.
@@ -86,6 +83,7 @@ pub(crate) fn turn_request(
         // The turn actor applies its own limits; a client cannot ask for a shorter one yet.
         deadline_ms: 0,
         asked_ms: unix_seconds() * 1000,
+        trace: None,
     })
 }
 

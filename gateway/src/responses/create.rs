@@ -154,7 +154,7 @@ async fn answer_passing(
     let input = TurnInput::Messages(messages);
     let request = turn_request(asked.model.clone(), input, sampling, asked.form.clone())?;
     let turn = request.turn;
-    let events = start(&connection.client, request, permit.key).await?;
+    let events = start(&connection.client, request, permit.whose()).await?;
     let accepted = SessionEventBody::Accepted {
         turn,
         parent: asked.previous,

@@ -12,6 +12,7 @@ pub(crate) mod extract;
 pub(crate) mod feed;
 pub(crate) mod feeds;
 mod markdown;
+pub(crate) mod prometheus;
 pub(crate) mod schema;
 pub(crate) mod sessions;
 pub(crate) mod silence;

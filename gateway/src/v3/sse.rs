@@ -21,7 +21,12 @@ pub(crate) fn response<B>(body: B) -> Response
 where
     B: hyper::body::Body<Data = Bytes, Error = std::convert::Infallible> + Send + 'static,
 {
-    let mut response = Response::new(Body::new(body));
+    streamed(Body::new(body))
+}
+
+/// The same for a body that was made already.
+pub(crate) fn streamed(body: Body) -> Response {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

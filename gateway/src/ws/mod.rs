@@ -29,6 +29,8 @@ use crate::v3;
 
 /// The protocol that clients should offer; chosen before one that carries a key.
 const PROTOCOL: &str = "pomona.v1";
+/// Bytes that one read may take. What clients say is short; the library's 128 KiB would be most of an idle WebSocket.
+pub(crate) const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// Bytes of events that may wait for a slow reader before the turns do.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 /// Beyond this the socket is broken off; one event is far smaller.
@@ -65,6 +67,7 @@ pub(crate) async fn open(
     Ok(upgrade
         .max_message_size(limit)
         .max_frame_size(limit)
+        .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
         .on_upgrade(move |socket| async move {

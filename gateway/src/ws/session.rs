@@ -188,7 +188,7 @@ impl Session {
         let input =
             input.ok_or_else(|| ApiError::invalid("n", "n must be 1 here; start more turns instead"))?;
         let request = turn_request(plan.model, input, plan.sampling, plan.form)?;
-        Ok(start(&self.connection.client, request, self.permit.key).await?)
+        Ok(start(&self.connection.client, request, self.permit.whose()).await?)
     }
 
     /// Passes on an event, and what else is ready by then.

@@ -5,11 +5,13 @@
 mod acme;
 mod admin;
 mod auth;
+mod dashboard;
 mod http_service;
 mod limits;
 mod requests;
 mod server;
 mod sessions;
+mod signin;
 mod streams;
 mod tls;
 mod v3_socket;

@@ -86,6 +86,8 @@ impl Server {
             mesh: None,
             store: None,
             session: config.session.clone(),
+            notifications: config.notifications.clone(),
+            hub: None,
         })
         .await
         .unwrap();
@@ -97,6 +99,7 @@ impl Server {
             api: config.api,
             limits: config.limits,
             session: config.session.clone(),
+            notifications: config.notifications,
             keys: KeyRing::of(&[KEY]),
             handle,
             metrics,

@@ -52,6 +52,7 @@ async fn answer(socket: &Path, prompt: &str, resume: &[u32]) -> Vec<u32> {
         form: AnswerForm::default(),
         resume: resume.to_vec(),
         asked_ms: 0,
+        trace: None,
         deadline_ms: 0,
     };
     let mut stream = UnixStream::connect(socket).await.unwrap();

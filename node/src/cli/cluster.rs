@@ -1,11 +1,11 @@
-//! The commands that run a cluster: token and nodes.
+//! The commands that run a cluster: token, nodes, notices and logs.
 
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use pomona_protocol::PeerRole;
+use pomona_protocol::{LogLevel, NoticeId, PeerRole};
 
-use super::values::{parse_name, parse_ttl};
+use super::values::{parse_level, parse_name, parse_ttl};
 
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
@@ -119,6 +119,69 @@ Examples:
         #[arg(value_parser = parse_name)]
         name: String,
     },
+}
+
+/// What to do with notices.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NoticesCommand {
+    /// List them, the newest first
+    #[command(
+        visible_alias = "list",
+        after_help = "\
+Examples:
+  pomona notices ls
+  pomona notices ls --all --limit 500
+  pomona notices ls --json | jq -r '.[].message'"
+    )]
+    Ls {
+        /// Those that were acknowledged as well
+        #[arg(long)]
+        all: bool,
+        /// How many, 1 to 10000
+        #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// Say that you have seen to some
+    #[command(
+        after_help = "Examples:\n  pomona notices ack ntc_00c0ffee00c0ffee\n  pomona notices ack --all"
+    )]
+    Ack {
+        /// Their ids, as `pomona notices ls` shows them
+        #[arg(value_name = "ID", required_unless_present = "all")]
+        ids: Vec<NoticeId>,
+        /// Every one that is open
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+    },
+}
+
+/// Which lines of the logs to show.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Go on with lines as they are written
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// One machine, by name or id; all of the cluster when left out
+    #[arg(long, value_name = "NODE")]
+    pub(crate) node: Option<String>,
+    /// error, warn, info, debug or trace: this and what is quieter
+    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    pub(crate) level: Option<LogLevel>,
+    /// Only lines of the last 90s, 15m, 2h, 7d
+    #[arg(long, value_name = "SPAN", value_parser = parse_ttl)]
+    pub(crate) since: Option<Duration>,
+    /// A part of the program: peer, fleet, guard
+    #[arg(long, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+    /// A turn's id
+    #[arg(long, value_name = "ID")]
+    pub(crate) turn: Option<String>,
+    /// A text in the message or a field
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+    /// How many lines, 1 to 10000
+    #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
 }
 
 /// A member of the cluster.

@@ -97,3 +97,11 @@ pub(crate) struct EmbedArgs {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) dimensions: Option<u32>,
 }
+
+/// Flags of `pomona web`.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct WebArgs {
+    /// Print the link alone
+    #[arg(long)]
+    pub(crate) no_open: bool,
+}

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pomona_protocol::LogLevel;
+
 /// Longest life of a token, 30 days: what a gateway accepts.
 const TTL_MAX: Duration = Duration::from_secs(30 * 86_400);
 
@@ -22,6 +24,11 @@ pub(super) fn parse_ttl(text: &str) -> Result<Duration, String> {
     let span = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_s));
     let span = span.map(Duration::from_secs).filter(|span| !span.is_zero() && *span <= TTL_MAX);
     span.ok_or_else(|| expected.to_owned())
+}
+
+/// A level of the log.
+pub(super) fn parse_level(text: &str) -> Result<LogLevel, String> {
+    LogLevel::parse(text).ok_or_else(|| "expected error, warn, info, debug or trace".to_owned())
 }
 
 /// `host:port`; an IPv6 address stands in brackets.

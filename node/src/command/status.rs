@@ -5,9 +5,12 @@ use std::process::ExitCode;
 use pomona_protocol::{NodeStatus, ReplicaStatus, Status};
 
 use crate::cli::Global;
-use crate::command::nodes;
+use crate::command::{nodes, notices};
 use crate::exit::Exit;
 use crate::output::{self, BOLD, harmless};
+
+/// Open notices that the status counts.
+const NOTICES_SHOWN: u32 = 1000;
 
 /// Heads of [`cells`].
 pub(super) const REPLICA_HEAD: [&str; 6] = ["STATE", "PID", "RESTARTS", "TURNS", "KV", "MEMORY"];
@@ -23,7 +26,11 @@ pub(super) fn run(global: &Global) -> anyhow::Result<ExitCode> {
         let url = client.url().as_str().trim_end_matches('/');
         // Names and paths make the page nicer; a gateway that tells none has a page all the same.
         let nodes = runtime.block_on(client.nodes()).unwrap_or_default();
+        let notices = runtime.block_on(client.notices(NOTICES_SHOWN, true)).unwrap_or_default();
         output::line(&page(&status, &nodes, url))?;
+        if let Some(line) = notices::line(&notices) {
+            output::line(&line)?;
+        }
     }
     Ok(Exit::Ok.into())
 }
@@ -161,6 +168,9 @@ mod tests {
             idle_ms: 0,
             kv_blocks_used: 5,
             kv_blocks_total: 10,
+            running: 0,
+            waiting: 0,
+            figures: Default::default(),
             error: error.map(str::to_owned),
         }
     }

@@ -52,7 +52,8 @@ impl RollingFile {
 
     /// The last file of the day if it has room, else the next one.
     fn open(&self, day: Day, bytes: u64) -> io::Result<Current> {
-        let numbers = self.files().into_iter().filter(|(of, _, _)| *of == day).map(|(_, number, _)| number);
+        let numbers =
+            files(&self.folder).into_iter().filter(|(of, _, _)| *of == day).map(|(_, number, _)| number);
         let last = numbers.max().unwrap_or(0);
         let current = self.open_numbered(day, last)?;
         let has_room = current.bytes == 0 || current.bytes + bytes <= self.bytes_max;
@@ -69,24 +70,31 @@ impl RollingFile {
     /// Removes files of days that are no longer kept. One that cannot be removed is tried again at the next turn.
     fn remove_old(&self, today: Day) {
         let oldest = today.before(self.keep_days.saturating_sub(1));
-        for (day, _, path) in self.files() {
+        for (day, _, path) in files(&self.folder) {
             if day < oldest {
                 let _ = fs::remove_file(path);
             }
         }
     }
+}
 
-    /// Day, number and path of every log file; what is called otherwise is not ours.
-    fn files(&self) -> Vec<(Day, u32, PathBuf)> {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let parsed = entries.filter_map(|entry| {
-            let name = entry.file_name();
-            let rest = name.to_str()?.strip_prefix("pomona-")?.strip_suffix(".jsonl")?;
-            let (day, number) = rest.split_once('.')?;
-            Some((Day::parse(day)?, number.parse().ok()?, entry.path()))
-        });
-        parsed.collect()
-    }
+/// The log files of a folder, the newest first.
+pub(super) fn newest_first(folder: &Path) -> Vec<PathBuf> {
+    let mut files = files(folder);
+    files.sort_by(|a, b| b.cmp(a));
+    files.into_iter().map(|(_, _, path)| path).collect()
+}
+
+/// Day, number and path of every log file; what is called otherwise is not ours.
+fn files(folder: &Path) -> Vec<(Day, u32, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let parsed = entries.filter_map(|entry| {
+        let name = entry.file_name();
+        let rest = name.to_str()?.strip_prefix("pomona-")?.strip_suffix(".jsonl")?;
+        let (day, number) = rest.split_once('.')?;
+        Some((Day::parse(day)?, number.parse().ok()?, entry.path()))
+    });
+    parsed.collect()
 }
 
 impl Write for RollingFile {

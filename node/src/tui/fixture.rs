@@ -176,6 +176,9 @@ pub(super) fn mini() -> NodeStatus {
         idle_ms: 0,
         kv_blocks_used: 5,
         kv_blocks_total: 10,
+        running: 0,
+        waiting: 0,
+        figures: Default::default(),
         error: None,
     };
     let path = PathStatus {
@@ -201,5 +204,6 @@ pub(super) fn mini() -> NodeStatus {
         turns: 2,
         models: Vec::new(),
         replicas: vec![replica],
+        figures: Default::default(),
     }
 }

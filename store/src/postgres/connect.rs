@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::failure::{self, Failure};
 use crate::StoreError;
+use crate::figures::Figures;
 
 /// Connections besides the writer's. A server takes a hundred as it comes, and several gateways share it.
 const CONNECTIONS_MAX: usize = 8;
@@ -35,6 +36,7 @@ pub(super) struct Server {
     pub(super) timeout: Duration,
     /// Whether the server itself is to refuse every write.
     is_read_only: bool,
+    pub(super) figures: Arc<Figures>,
 }
 
 impl Server {
@@ -65,7 +67,7 @@ impl Server {
             config.ssl_mode(SslMode::Disable);
         }
         let name = describe(&config);
-        Ok(Self { config, tls, name, timeout, is_read_only })
+        Ok(Self { config, tls, name, timeout, is_read_only, figures: Arc::default() })
     }
 
     /// A new connection.

@@ -32,7 +32,7 @@ pub(super) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 pub(super) type Batch = (usize, Vec<Vec<Value>>);
 
 /// What is read here, and how it is written there; each column keeps its place.
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 9] = [
     (
         "SELECT session, epoch, oldest_seq, head_seq FROM logs WHERE NOT gone",
         "INSERT INTO logs (session, epoch, oldest_seq, head_seq) VALUES (?, ?, ?, ?)",
@@ -63,11 +63,13 @@ const TABLES: [(&str, &str); 8] = [
         "SELECT number, at_ms, principal, action, object, detail, hash FROM audit ORDER BY number",
         "INSERT INTO audit (number, at_ms, principal, action, object, detail, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
     ),
+    ("SELECT id, at_ms, body FROM notices", "INSERT INTO notices (id, at_ms, body) VALUES (?, ?, ?)"),
 ];
 
 const COUNT: &str = "SELECT (SELECT count(*) FROM logs) + (SELECT count(*) FROM events)
     + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM snapshots) + (SELECT count(*) FROM turns)
-    + (SELECT count(*) FROM texts WHERE chunk = 0) + (SELECT count(*) FROM audit)";
+    + (SELECT count(*) FROM texts WHERE chunk = 0) + (SELECT count(*) FROM audit)
+    + (SELECT count(*) FROM notices)";
 
 impl Postgres {
     /// See [`crate::Store::backup`].
@@ -229,7 +231,7 @@ pub(super) fn read(from: &Path, batches: &mpsc::Sender<Batch>) -> Result<(), Sto
 }
 
 /// The same tables as a file has them.
-const SOURCES: [(&str, &str); 8] = [
+const SOURCES: [(&str, &str); 9] = [
     ("session, epoch, oldest_seq, head_seq", "logs"),
     ("session, epoch", "gone"),
     ("session, seq, first_seq, at_ms, payload", "events"),
@@ -238,6 +240,7 @@ const SOURCES: [(&str, &str); 8] = [
     ("turn, session", "turns"),
     ("session, turn, part, words", "texts"),
     ("number, at_ms, principal, action, object, detail, hash", "audit"),
+    ("id, at_ms, body", "notices"),
 ];
 
 /// What a thread said, or that it ended without a word.

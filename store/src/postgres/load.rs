@@ -13,8 +13,8 @@ use super::check;
 use super::connect::Server;
 use super::copy::{self, Batch, Progress};
 use super::failure::Failure;
-use super::schema;
 use super::values::{self, TextRows, Written, boxed};
+use super::{notices, schema};
 use crate::backend::{from_signed, of_backup, principal_of};
 use crate::{AuditEntry, StoreError, StoreParts};
 
@@ -119,12 +119,18 @@ fn written(what: &str, (table, rows): Batch) -> Result<Vec<Written>, StoreError>
             }
             texts.written()
         }
-        _ => {
+        7 => {
             let entries = rows.iter().map(|row| entry(what, row));
             let entries: Vec<AuditEntry> = entries.collect::<Result<_, _>>()?;
             let lines = numbers(0)?.into_iter().zip(&entries).zip(bytes(6)?);
             let lines = lines.map(|((number, entry), hash)| (from_signed(number), entry, hash));
             vec![values::of_lines(lines)]
+        }
+        _ => {
+            let bodies =
+                rows.iter().map(|row| text(what, row, 2).map(|body| schema::text(&body).into_owned()));
+            let bodies: Vec<String> = bodies.collect::<Result<_, _>>()?;
+            vec![(notices::PUT_ALL, vec![boxed_numbers(0)?, boxed_numbers(1)?, boxed(bodies)])]
         }
     })
 }

@@ -12,6 +12,7 @@ mod group;
 mod list;
 mod load;
 mod maintain;
+mod notices;
 mod plan;
 mod read;
 mod schema;
@@ -27,6 +28,7 @@ use pomona_config::StoreConfig;
 use writer::Writer;
 
 use crate::backend::Done;
+use crate::figures::Figures;
 use crate::{Append, StoreError, StoreParts};
 
 /// A database at a server.
@@ -91,6 +93,11 @@ impl Postgres {
     /// See [`crate::Store::id`].
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// The counters behind [`crate::Store::figures`].
+    pub(crate) fn figures(&self) -> Arc<Figures> {
+        Arc::clone(&self.server.figures)
     }
 
     /// See [`crate::Store::append`].

@@ -85,13 +85,19 @@ const MIGRATIONS: &[&str] = &[
         hash bytea NOT NULL
     );
     INSERT INTO audit_end (number, hash) VALUES (0, decode(repeat('00', 32), 'hex'))",
+    "CREATE TABLE notices (
+        id bigint NOT NULL PRIMARY KEY,
+        at_ms bigint NOT NULL,
+        body text NOT NULL
+    );
+    CREATE INDEX notices_by_time ON notices (at_ms, id)",
 ];
 
 /// The newest version that this program knows.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// Every table but the version's, for what goes over all of them.
-pub(super) const TABLES: &str = "logs, events, sessions, snapshots, turns, texts, audit, audit_end";
+pub(super) const TABLES: &str = "logs, events, sessions, snapshots, turns, texts, audit, audit_end, notices";
 
 /// Held while the tables change; any number would do, if all gateways use the same.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(5779251704)";

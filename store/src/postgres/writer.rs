@@ -186,11 +186,15 @@ impl Work {
     }
 
     async fn sync(&mut self) -> Result<(), StoreError> {
-        let deadline = Instant::now() + self.server.timeout;
+        let began = Instant::now();
+        let deadline = began + self.server.timeout;
         let synced = timeout_at(deadline, async { self.connected().await?.batch(SYNC).await }).await;
         let outcome = synced.unwrap_or_else(|_| Err(Failure::lost(&self.server, "it took too long to sync")));
         match outcome {
-            Ok(()) => self.unsynced_since = None,
+            Ok(()) => {
+                self.server.figures.syncs.note(began.elapsed());
+                self.unsynced_since = None;
+            }
             Err(_) => self.connection = None,
         }
         outcome.map_err(Into::into)
@@ -255,6 +259,7 @@ impl Work {
             Some(outcomes) => outcomes,
             None => group::write(connection, appends, synced, sent).await?,
         };
+        self.server.figures.on_commit(began.into_std(), synced);
         if synced {
             self.unsynced_since = None;
         } else {

@@ -16,6 +16,7 @@ use super::group::{Group, Outcome, Write};
 use super::{fault, rows};
 use crate::audit::ChainEnd;
 use crate::backend::from_signed;
+use crate::figures::Figures;
 use crate::{Bounds, StoreError};
 
 /// What is committed is on the disk after this time, also when nothing follows. The promise is 50 ms; the rest is for
@@ -42,6 +43,7 @@ pub(super) struct Core {
     pub(super) logs: HashMap<SessionId, Log>,
     /// End of the audit as it is in the file.
     pub(super) audit: ChainEnd,
+    pub(super) figures: Arc<Figures>,
     is_synchronous_full: bool,
     unsynced_since: Option<Instant>,
     // Nobody else may write before the last commit.
@@ -59,11 +61,23 @@ impl Core {
         let wal = File::options().read(true).write(true).open(files::beside(path, "-wal"));
         let wal = wal.map_err(|error| fault::io_error(&what, &error))?;
         let logs = HashMap::new();
-        Ok(Self { what, db, wal, logs, audit, is_synchronous_full: false, unsynced_since: None, _lock: lock })
+        let figures = Arc::default();
+        Ok(Self {
+            what,
+            db,
+            wal,
+            logs,
+            audit,
+            figures,
+            is_synchronous_full: false,
+            unsynced_since: None,
+            _lock: lock,
+        })
     }
 
     /// Writes a group as one transaction, and says what became of each; after an error nothing of it is written.
     pub(super) fn commit(&mut self, writes: Vec<Write>) -> Result<Vec<Outcome>, StoreError> {
+        let began = Instant::now();
         let is_synced = writes.iter().any(Write::is_synced) || self.is_sync_due();
         let outcomes = self.transact(is_synced, |core| {
             let mut group = Group::new(core.audit);
@@ -74,6 +88,7 @@ impl Core {
             Ok((outcomes, audit))
         });
         let (outcomes, audit) = outcomes?;
+        self.figures.on_commit(began, is_synced);
         self.audit = audit;
         if self.logs.len() > LOGS_KNOWN_MAX {
             self.logs.clear();
@@ -158,7 +173,9 @@ impl Core {
     /// Syncs what was committed, if anything was. Needs no room on the disk.
     pub(super) fn sync(&mut self) -> Result<(), StoreError> {
         if self.unsynced_since.is_some() {
+            let began = Instant::now();
             self.wal.sync_all().map_err(|error| fault::io_error(&self.what, &error))?;
+            self.figures.syncs.note(began.elapsed());
             self.unsynced_since = None;
         }
         Ok(())

@@ -11,6 +11,7 @@ mod files;
 mod group;
 mod list;
 mod maintain;
+mod notices;
 mod pool;
 mod reads;
 mod rows;
@@ -35,6 +36,7 @@ use self::group::Write;
 use self::pool::Pool;
 use self::writer::{Reply, Writer};
 use crate::backend::Done;
+use crate::figures::Figures;
 use crate::{
     Activation, Append, AppendError, AuditEntry, AuditRecord, AuditVerdict, Bounds, StoreError, StoreParts,
 };
@@ -49,6 +51,7 @@ pub(crate) struct Sqlite {
     /// `None` when it was opened to be read.
     writer: Option<Arc<Writer>>,
     lock: Mutex<Option<Arc<Lock>>>,
+    figures: Arc<Figures>,
 }
 
 impl Sqlite {
@@ -65,9 +68,10 @@ impl Sqlite {
         backup::finish_restore(&path)?;
         let timeout = Duration::from_millis(parts.config.timeout_ms);
         let core = Core::open(&path, timeout, Arc::clone(&lock))?;
+        let figures = Arc::clone(&core.figures);
         let commit = Duration::from_millis(parts.config.commit_ms);
         let writer = Writer::start(core, commit, parts.config.queue_max)?;
-        Ok(Self::new(path, parts.config, Some(Arc::new(writer)), Some(lock)))
+        Ok(Self::new(path, parts.config, Some(Arc::new(writer)), Some(lock), figures))
     }
 
     /// Opens the file beside whoever writes it.
@@ -85,7 +89,7 @@ impl Sqlite {
                 );
                 return Err(StoreError::Unavailable { what, message });
             }
-            Ok(Self::new(path, parts.config, None, None))
+            Ok(Self::new(path, parts.config, None, None, Arc::default()))
         })
         .await
     }
@@ -95,14 +99,20 @@ impl Sqlite {
         config: StoreConfig,
         writer: Option<Arc<Writer>>,
         lock: Option<Arc<Lock>>,
+        figures: Arc<Figures>,
     ) -> Arc<Self> {
         let pool = Pool::new(&path, Duration::from_millis(config.timeout_ms));
         let what = path.display().to_string();
-        Arc::new(Self { what, path, config, pool, writer, lock: Mutex::new(lock) })
+        Arc::new(Self { what, path, config, pool, writer, lock: Mutex::new(lock), figures })
     }
 
     pub(crate) fn describe(&self) -> String {
         format!("SQLite at {}", self.what)
+    }
+
+    /// The counters behind [`crate::Store::figures`].
+    pub(crate) fn figures(&self) -> Arc<Figures> {
+        Arc::clone(&self.figures)
     }
 
     pub(crate) fn append(&self, append: Append, done: Done) {

@@ -81,6 +81,13 @@ const MIGRATIONS: &[&str] = &[
         detail TEXT NOT NULL,
         hash BLOB NOT NULL
     );",
+    // Notices for admins; `body` is JSON, which holds all that is shown. Ids keep their 64 bits.
+    "CREATE TABLE notices (
+        id INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        body TEXT NOT NULL
+    );
+    CREATE INDEX notices_by_time ON notices (at_ms, id);",
 ];
 
 /// The newest version that this program knows.

@@ -6,11 +6,11 @@
 //! the commit. A write that the rules refuse fails alone; when the file itself fails, the whole group does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use flume::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use tokio::sync::oneshot;
 
 use super::core::{Core, Log};
@@ -61,7 +61,8 @@ pub(super) enum Job {
 #[derive(Debug)]
 pub(super) struct Writer {
     what: String,
-    jobs: SyncSender<Job>,
+    /// Bounded; the standard library's would set all its room aside at once, 9 MiB.
+    jobs: Sender<Job>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -69,7 +70,7 @@ impl Writer {
     /// Starts the thread. `queue_max` jobs may wait.
     pub(super) fn start(core: Core, commit: Duration, queue_max: u32) -> Result<Self, StoreError> {
         let what = core.what.clone();
-        let (jobs, queue) = sync_channel(queue_max as usize);
+        let (jobs, queue) = flume::bounded(queue_max as usize);
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || run(core, &queue, commit))

@@ -304,3 +304,27 @@ async fn a_store_that_is_only_read_writes_nothing() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_are_kept_in_order_replaced_bounded_and_copied() {
+    everywhere(async |place| {
+        let store = place.open().await;
+        let ids = [3, u64::MAX, 1, 1 << 63];
+        for (at, id) in ids.into_iter().enumerate() {
+            store.put_notice(id, at as u64, format!("{{\"n\":{at},\"t\":\"a\0b\"}}"), 3).await.unwrap();
+        }
+        let body = |at: usize| format!("{{\"n\":{at},\"t\":\"a\0b\"}}");
+        assert_eq!(store.notices(10).await.unwrap(), [body(3), body(2), body(1)]);
+        assert_eq!(store.notices(1).await.unwrap(), [body(3)]);
+        store.put_notice(u64::MAX, 1, "acknowledged".to_owned(), 3).await.unwrap();
+        assert_eq!(store.notices(10).await.unwrap(), [body(3), body(2), "acknowledged".to_owned()]);
+        let copy = place.folder.path().join("notices-copy.db");
+        store.backup(&copy, |_, _| {}).await.unwrap();
+        store.put_notice(9, 9, "later".to_owned(), 3).await.unwrap();
+        store.restore(&copy, |_, _| {}).await.unwrap();
+        let store = place.open().await;
+        assert_eq!(store.notices(10).await.unwrap(), [body(3), body(2), "acknowledged".to_owned()]);
+        store.close().await.unwrap();
+    })
+    .await;
+}

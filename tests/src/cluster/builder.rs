@@ -34,6 +34,8 @@ pub struct Builder {
     at_nodes: Vec<(String, String)>,
     weather: Option<(Weather, u64)>,
     on_hosts: bool,
+    gateways_through: Vec<String>,
+    nodes_through: Vec<String>,
 }
 
 impl Default for Builder {
@@ -50,6 +52,8 @@ impl Default for Builder {
             at_nodes: Vec::new(),
             weather: None,
             on_hosts: false,
+            gateways_through: Vec::new(),
+            nodes_through: Vec::new(),
         }
         // These tests are about what happens between restarts, and nobody may answer from outside.
         .set("restart.max_attempts", 1000)
@@ -104,6 +108,14 @@ impl Builder {
     /// A key of the configuration of the nodes.
     pub fn set_at_nodes(mut self, key: &str, value: impl std::fmt::Display) -> Self {
         self.at_nodes.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Gateways and nodes are started through programs that end up as their processes, `taskset` for instance. Not
+    /// together with [`Builder::lan`], which has such programs of its own.
+    pub fn through(mut self, gateways: &[&str], nodes: &[&str]) -> Self {
+        let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        (self.gateways_through, self.nodes_through) = (owned(gateways), owned(nodes));
         self
     }
 
@@ -195,7 +207,7 @@ impl Builder {
         if let Some(lan) = lan {
             launch = launch.through_all(lan.enter(name)?).set("cluster.port", PORT);
         } else {
-            launch = launch.set("cluster.bind", Ipv4Addr::LOCALHOST);
+            launch = launch.set("cluster.bind", Ipv4Addr::LOCALHOST).through_all(self.nodes_through.clone());
         }
         let home = TempDir::new().context("no temporary folder")?;
         Ok(Machine::new(name, Arc::new(home), launch))
@@ -206,7 +218,8 @@ impl Builder {
         let command = if self.gateway_hosts { "up" } else { "gateway" };
         let launch = self.base(&[command, "--no-open"], &name, &self.at_gateways);
         let Some(lan) = lan else {
-            return Ok(launch.set("cluster.bind", Ipv4Addr::LOCALHOST));
+            let launch = launch.set("cluster.bind", Ipv4Addr::LOCALHOST);
+            return Ok(launch.through_all(self.gateways_through.clone()));
         };
         let launch = launch.through_all(lan.enter(&name)?);
         let launch = launch.set("gateway.bind", lan.wan_address(&name)?).set("gateway.port", PORT);

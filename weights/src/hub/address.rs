@@ -2,9 +2,10 @@
 //! to a router or a metadata service would be asked with this machine's rights. Used by `request`.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use pomona_config::is_private;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::net::lookup_host;
@@ -12,46 +13,6 @@ use tokio::net::lookup_host;
 /// Environment variables that name proxies; reqwest reads the same ones.
 const PROXY_VARIABLES: &[&str] =
     &["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-
-/// Whether an address is inside of some network rather than on the internet.
-pub(super) fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => is_private_v4(v4),
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => is_private_v4(v4),
-            None => is_private_v6(v6),
-        },
-    }
-}
-
-fn is_private_v4(v4: Ipv4Addr) -> bool {
-    let [a, b, ..] = v4.octets();
-    v4.is_private()
-        || v4.is_loopback()
-        || v4.is_link_local()
-        || v4.is_broadcast()
-        || v4.is_multicast()
-        || a == 0
-        // 100.64.0.0/10 is shared by carriers, 198.18.0.0/15 is for measurements, 240.0.0.0/4 is reserved.
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 198 && (b == 18 || b == 19))
-        || a >= 240
-}
-
-fn is_private_v6(v6: Ipv6Addr) -> bool {
-    let [first, second, ..] = v6.segments();
-    v6.is_loopback()
-        || v6.is_unspecified()
-        || v6.is_multicast()
-        // fc00::/7 is local by agreement, fe80::/10 by link, fec0::/10 by an older agreement.
-        || first & 0xfe00 == 0xfc00
-        || first & 0xffc0 == 0xfe80
-        || first & 0xffc0 == 0xfec0
-        // 64:ff9b::/96 and 2002::/16 carry an IPv4 address that nobody checked.
-        || (first == 0x64 && second == 0xff9b)
-        || first == 0x2002
-        || v6.to_ipv4().is_some_and(is_private_v4)
-}
 
 /// The address that a URL names itself, without a name.
 pub(super) fn literal(url: &Url) -> Option<IpAddr> {
@@ -117,37 +78,6 @@ impl Resolve for PublicOnly {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_inside_of_networks_are_private() {
-        for text in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "255.255.255.255",
-            "224.0.0.1",
-            "198.18.0.1",
-            "::1",
-            "::",
-            "fe80::1",
-            "fd00::1",
-            "ff02::1",
-            "::ffff:10.0.0.1",
-            "::ffff:127.0.0.1",
-            "64:ff9b::a00:1",
-            "2002:a00:1::",
-            "::127.0.0.1",
-        ] {
-            assert!(is_private(text.parse().unwrap()), "{text}");
-        }
-        for text in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
-            assert!(!is_private(text.parse().unwrap()), "{text}");
-        }
-    }
 
     #[test]
     fn an_address_in_a_url_is_seen_however_it_is_written() {

@@ -96,6 +96,8 @@ pub enum PullEvent {
         bytes_total: u64,
         /// Bytes of them that are here from an earlier try.
         bytes_done: u64,
+        /// Where the unfinished files lie.
+        folder: PathBuf,
     },
     /// A piece is on the disk.
     Progress {
@@ -221,6 +223,7 @@ async fn take(
         files: job.files.len(),
         bytes_total: job.bytes_total,
         bytes_done: job.bytes_total - bytes_missing,
+        folder: job.partial.root().to_owned(),
     });
     let mut spans = Spans::new(job.layout.clone(), missing, job.limits.span_pieces_max);
     let mut mismatches = vec![0; job.files.len()];

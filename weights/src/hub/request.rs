@@ -157,14 +157,18 @@ impl Hub {
             return Ok(());
         }
         if let Some(literal) = address::literal(url) {
-            return if address::is_private(literal) { refuse("it is a private address") } else { Ok(()) };
+            return if pomona_config::is_private(literal) {
+                refuse("it is a private address")
+            } else {
+                Ok(())
+            };
         }
         // With a proxy it is the proxy who looks names up; ours may not resolve.
         if self.proxies.is_empty() {
             let (host, port) = address::host_and_port(url);
             let found = lookup_host((host.as_str(), port)).await;
             let mut found = found.map_err(|error| Fault::retry(format!("`{host}`: {error}")))?;
-            if found.any(|found| address::is_private(found.ip())) {
+            if found.any(|found| pomona_config::is_private(found.ip())) {
                 return refuse("its name leads to a private address");
             }
         }

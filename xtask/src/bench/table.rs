@@ -77,16 +77,19 @@ impl Table {
 
 impl Row {
     fn spread(&self) -> [f64; 3] {
-        let mut sorted = self.values.clone();
-        sorted.sort_by(f64::total_cmp);
-        let at = |index: usize| sorted.get(index).copied().unwrap_or(0.0);
-        let middle = f64::midpoint(at(sorted.len().saturating_sub(1) / 2), at(sorted.len() / 2));
-        [sorted.first().copied().unwrap_or(0.0), middle, sorted.last().copied().unwrap_or(0.0)]
+        spread(&self.values)
     }
 
     fn is_met(&self) -> Option<bool> {
         let [_, middle, _] = self.spread();
-        match self.target {
+        self.target.is_met(middle)
+    }
+}
+
+impl Target {
+    /// Whether a middle value meets this; `None` when it is only told.
+    pub(super) fn is_met(self, middle: f64) -> Option<bool> {
+        match self {
             Target::AtMost(limit) => Some(middle <= limit),
             Target::AtLeast(limit) => Some(middle >= limit),
             Target::None => None,
@@ -94,12 +97,21 @@ impl Row {
     }
 }
 
+/// Smallest, middle and largest; zeros without a value.
+pub(super) fn spread(values: &[f64]) -> [f64; 3] {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |index: usize| sorted.get(index).copied().unwrap_or(0.0);
+    let middle = f64::midpoint(at(sorted.len().saturating_sub(1) / 2), at(sorted.len() / 2));
+    [sorted.first().copied().unwrap_or(0.0), middle, sorted.last().copied().unwrap_or(0.0)]
+}
+
 fn verdict(met: Option<bool>) -> &'static str {
     if met == Some(false) { "missed" } else { "met" }
 }
 
 /// Three digits that matter.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     match value.abs() {
         large if large >= 100.0 => format!("{value:.0}"),
         middle if middle >= 10.0 => format!("{value:.1}"),

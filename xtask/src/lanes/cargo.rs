@@ -11,6 +11,11 @@ use crate::{sim, tidy};
 /// Seeds of the simulator, and those of a full run.
 const SIM_SEEDS: [u64; 2] = [1_000, 10_000];
 
+/// Packages of whole processes, with the features that the unit tests' build of the same crates has: nothing
+/// is compiled twice.
+pub(super) const WHOLE: [&str; 6] =
+    ["--package", "pomona-node", "--package", "pomona-tests", "--features", "pomona-tests/one-build"];
+
 /// Asks integration tests for their heavy counts.
 const FULL: &str = "POMONA_TEST_FULL";
 
@@ -53,7 +58,7 @@ pub(super) fn sim(job: &mut Job) -> Result<Outcome> {
 pub(super) fn processes(job: &mut Job) -> Result<Outcome> {
     build_binaries(job)?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["test", "--package", "pomona-tests", "--no-fail-fast"]).env("RUST_LIB_BACKTRACE", "0");
+    command.args(["test", "--test", "it", "--no-fail-fast"]).args(WHOLE).env("RUST_LIB_BACKTRACE", "0");
     command.env(build::POMONA_BIN, build::target_dir(&job.root).join("debug").join("pomona"));
     if job.full {
         command.env(FULL, "1");
@@ -66,6 +71,7 @@ pub(super) fn doc(job: &mut Job) -> Result<Outcome> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
+        .args(["--features", "pomona-tests/one-build"])
         .env("RUSTDOCFLAGS", RUSTDOC);
     job.run(&mut command)?;
     Ok(Outcome::Passed(String::new()))
@@ -73,7 +79,7 @@ pub(super) fn doc(job: &mut Job) -> Result<Outcome> {
 
 /// Builds what whole-process lanes start.
 pub(super) fn build_binaries(job: &mut Job) -> Result<()> {
-    job.cargo(&["build", "--package", "pomona-node", "--package", "pomona-tests", "--bins"])
+    job.cargo(&[&["build", "--bins"], &WHOLE[..]].concat())
 }
 
 /// Adds up what the test runners have counted.

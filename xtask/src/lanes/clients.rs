@@ -105,7 +105,7 @@ pub(super) fn schemathesis(job: &mut Job) -> Result<Outcome> {
 const EXAMPLES: [u32; 2] = [30, 300];
 
 /// Streams without an end: the fuzzer reads each up to its time limit.
-const ENDLESS: &[&str] = &["/v3/sessions/{id}/events", "/v3/events"];
+const ENDLESS: &[&str] = &["/v3/sessions/{id}/events", "/v3/events", "/admin/events", "/admin/logs"];
 /// Requests of each kind to those, many of which take their whole time.
 const ENDLESS_EXAMPLES: &str = "5";
 
@@ -123,29 +123,11 @@ fn fuzz(fuzzer: &Path, pomona: &Pomona, examples: &str) -> Command {
     command
 }
 
-pub(super) fn promtool(job: &mut Job) -> Result<Outcome> {
-    let promtool = match tools::promtool(job)? {
-        Ok(promtool) => promtool,
-        Err(missing) => return Ok(Outcome::Skipped(missing)),
-    };
-    with_pomona(job, |job, pomona| {
-        let runtime = runtime()?;
-        let ask = serde_json::json!({"messages": [{"role": "user", "content": "hello"}], "max_tokens": 8});
-        let metrics = runtime.block_on(async {
-            pomona.api.chat(&ask).await?;
-            pomona.api.get("/metrics").await
-        })?;
-        let file = workspace::scratch().join("metrics.txt");
-        std::fs::write(&file, &metrics.1)?;
-        let check = format!("exec {} check metrics < {}", promtool.display(), file.display());
-        job.run(Command::new("sh").args(["-c", &check]))?;
-        let series = metrics.1.lines().filter(|line| !line.starts_with('#')).count();
-        Ok(Outcome::Passed(format!("{series} series")))
-    })
-}
-
 /// Builds, starts `pomona up` with the built-in model, and hands it over.
-fn with_pomona(job: &mut Job, work: impl FnOnce(&mut Job, &Pomona) -> Result<Outcome>) -> Result<Outcome> {
+pub(super) fn with_pomona(
+    job: &mut Job,
+    work: impl FnOnce(&mut Job, &Pomona) -> Result<Outcome>,
+) -> Result<Outcome> {
     build_binaries(job)?;
     let program = build::target_dir(&job.root).join("debug").join("pomona");
     let pomona = runtime()?.block_on(Launch::default().program(&program).two_keys().start())?;
@@ -154,6 +136,6 @@ fn with_pomona(job: &mut Job, work: impl FnOnce(&mut Job, &Pomona) -> Result<Out
     outcome
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")
 }

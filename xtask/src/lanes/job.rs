@@ -12,6 +12,9 @@ use rustix::process::{Pid, Signal, kill_process_group};
 /// Lines of a failed lane's log that are shown.
 const TAIL_LINES: usize = 80;
 
+/// Lines that are shown of the failed tests of one run.
+const TEST_LINES: usize = 200;
+
 /// How a lane ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -113,11 +116,47 @@ impl Job {
         String::from_utf8_lossy(&std::fs::read(&self.log_path).unwrap_or_default()).into_owned()
     }
 
-    /// The end of that, each line indented.
-    pub(crate) fn log_tail(&self) -> String {
-        let text = self.log_text();
-        let lines: Vec<&str> = text.lines().collect();
-        let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-        tail.iter().map(|line| format!("    {line}\n")).collect()
+    /// What of that says why the lane failed, each line indented.
+    pub(crate) fn log_failure(&self) -> String {
+        failure(&self.log_text()).map(|line| format!("    {line}\n")).collect()
+    }
+}
+
+/// What the test runners say of tests that failed, or the log's end when none did.
+fn failure(log: &str) -> impl Iterator<Item = &str> {
+    let lines: Vec<&str> = log.lines().collect();
+    let mut told = Vec::new();
+    for (start, _) in lines.iter().enumerate().filter(|(_, line)| **line == "failures:") {
+        let end = lines[start..].iter().position(|line| line.starts_with("test result: "));
+        let section = &lines[start + 1..end.map_or(lines.len(), |length| start + length)];
+        // The second list of a run repeats the names alone.
+        if section.iter().any(|line| line.starts_with("---- ")) {
+            let own = section.iter().position(|line| *line == "failures:").unwrap_or(section.len());
+            told.extend_from_slice(&section[..own.min(TEST_LINES)]);
+        }
+    }
+    if told.is_empty() {
+        told = lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec();
+    }
+    told.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_log_the_failed_tests_are_shown() {
+        let log = "test a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\nwanted 1\n\nfailures:\n    b\n\n\
+                   test result: FAILED. 1 passed\n   Doc-tests more\n";
+        let log = log.to_owned() + &"test result: ok. 0 passed\n".repeat(TAIL_LINES);
+        assert_eq!(failure(&log).collect::<Vec<_>>(), ["", "---- b stdout ----", "wanted 1", ""]);
+    }
+
+    #[test]
+    fn a_lane_without_a_test_that_failed_shows_its_end() {
+        let log = "noise\n".repeat(TAIL_LINES) + "error: could not compile";
+        let shown: Vec<&str> = failure(&log).collect();
+        assert_eq!((shown.len(), shown.last()), (TAIL_LINES, Some(&"error: could not compile")));
     }
 }

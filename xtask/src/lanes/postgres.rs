@@ -16,7 +16,7 @@ use pomona_tests::build;
 use rustix::process::{Pid, Signal, geteuid, kill_process_group};
 use serde_json::Value;
 
-use super::cargo::{build_binaries, count_tests};
+use super::cargo::{WHOLE, build_binaries, count_tests};
 use super::job::{Job, Outcome};
 use crate::workspace;
 
@@ -92,7 +92,7 @@ fn executable(messages: &str) -> Option<PathBuf> {
 /// The tests of whole processes, built as the lane `processes` does.
 fn whole_processes() -> Command {
     let mut command = cargo();
-    command.args(["test", "--package", "pomona-tests", "--test", "it"]);
+    command.args(["test", "--test", "it"]).args(WHOLE);
     command
 }
 

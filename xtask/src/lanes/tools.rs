@@ -1,7 +1,7 @@
 //! Tools that are not Rust: a Python environment and Node's packages inside `target`, and Prometheus' checker. What cannot be
 //! had on this machine is an answer in words, not an error.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -76,6 +76,36 @@ pub(super) fn promtool(job: &mut Job) -> Result<Tool> {
         }
     }
     Ok(present().ok_or_else(|| "promtool is not installed".to_owned()))
+}
+
+/// A Chromium: the one of this machine, or Debian's, which only an administrator may install.
+pub(super) fn chromium(job: &mut Job) -> Result<Option<PathBuf>> {
+    let present = || {
+        let candidates = ["chromium", "google-chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"];
+        let mut known = candidates.iter().map(PathBuf::from);
+        known.find(|program| succeeds(Command::new(program).arg("--version")))
+    };
+    if present().is_none()
+        && succeeds(Command::new("apt-get").arg("--version"))
+        && rustix::process::geteuid().is_root()
+    {
+        let install = "apt-get install --quiet --yes --no-install-recommends chromium";
+        let fetch = format!("{install} || {{ apt-get update --quiet && {install}; }}");
+        let _ = job.run(Command::new("sh").args(["-c", &fetch]).env("DEBIAN_FRONTEND", "noninteractive"));
+    }
+    // Playwright wants a path and not a name.
+    let whole = |program: PathBuf| {
+        let found = Command::new("sh").arg("-c").arg("command -v \"$0\"").arg(&program).output().ok();
+        let path = found.map(|found| String::from_utf8_lossy(&found.stdout).trim().to_owned());
+        path.filter(|path| !path.is_empty()).map_or(program, PathBuf::from)
+    };
+    Ok(present().map(whole))
+}
+
+/// A program that comes with another one.
+pub(super) fn beside(tool: &Path, name: &str) -> Option<PathBuf> {
+    let candidate = tool.with_file_name(name);
+    succeeds(Command::new(&candidate).arg("--version")).then_some(candidate)
 }
 
 fn succeeds(command: &mut Command) -> bool {

@@ -27,7 +27,8 @@ const EDGES: &[Edges] = &[
         folder: "actors",
         may_import: &["protocol", "cluster", "config", "engine", "transport", "weights", "store"],
     },
-    Edges { folder: "gateway", may_import: &["protocol", "cluster", "config", "store", "actors"] },
+    Edges { folder: "web", may_import: &[] },
+    Edges { folder: "gateway", may_import: &["protocol", "cluster", "config", "store", "actors", "web"] },
     Edges { folder: "client", may_import: &["protocol"] },
     Edges {
         folder: "node",
@@ -46,7 +47,7 @@ const EDGES: &[Edges] = &[
             "loadtest",
         ],
     },
-    Edges { folder: "loadtest", may_import: &["protocol", "client"] },
+    Edges { folder: "loadtest", may_import: &[] },
     Edges { folder: "tests", may_import: &["protocol"] },
     Edges { folder: "xtask", may_import: &["tests"] },
 ];

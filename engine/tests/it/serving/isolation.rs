@@ -120,8 +120,9 @@ fn ask_alone(model: &Model, random: &mut Random, prompts: Vec<Vec<u32>>, answer_
     prompts.into_iter().map(ask).collect()
 }
 
-/// So many rounds of all together on one engine, with and without guessing.
-fn check(model: &Model, kv_blocks: usize, asked: &[Asked], random: &mut Random, rounds: usize) {
+/// So many rounds of all together on one engine, with and without guessing. Returns the tokens that were guessed.
+fn check(model: &Model, kv_blocks: usize, asked: &[Asked], random: &mut Random, rounds: usize) -> u64 {
+    let mut guessed = 0;
     for guesses in [16, 0] {
         let (mut engine, board) = model.engine(kv_blocks, guesses);
         for _ in 0..rounds {
@@ -130,9 +131,11 @@ fn check(model: &Model, kv_blocks: usize, asked: &[Asked], random: &mut Random, 
         let load = board.snapshot(0);
         assert_eq!((load.running, load.waiting), (0, 0));
         assert!(load.cached_tokens > 0, "the prefix tree is warm");
-        assert_eq!(load.guessed_tokens > 0, guesses > 0, "{} guesses", load.guessed_tokens);
+        assert!(guesses > 0 || load.guessed_tokens == 0, "{} guesses", load.guessed_tokens);
         eprintln!("{} of {} guesses were right", load.accepted_tokens, load.guessed_tokens);
+        guessed += load.guessed_tokens;
     }
+    guessed
 }
 
 #[test]
@@ -143,7 +146,8 @@ fn nobody_hears_anybody_else() {
         let model = Model::fixture(name);
         let prompts = random_prompts(&mut random, model.checkpoint.config.vocabulary as u32);
         let asked = ask_alone(&model, &mut random, prompts, 40);
-        check(&model, 150, &asked, &mut random, if is_full() { 200 } else { 20 });
+        let guessed = check(&model, 150, &asked, &mut random, if is_full() { 200 } else { 20 });
+        assert!(guessed > 0, "some prompts repeat themselves");
     }
 }
 

@@ -5,16 +5,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
+use pomona_actors::HubSource;
 use pomona_client::Client;
 use pomona_protocol::ModelId;
-use pomona_weights::hub::{Endpoint, HUB_DEFAULT, Order, PullError, PullLimits, Pulled, Token, pull};
+use pomona_weights::hub::{Endpoint, Order, PullError, PullLimits, Pulled, pull};
 use serde_json::json;
 
 use super::pull_screen::Screen;
 use crate::cli::{Global, PullArgs};
 use crate::command::status::bytes;
 use crate::exit::Exit;
+use crate::hub;
 use crate::output::{self, harmless};
 use crate::paths::Paths;
 
@@ -50,15 +52,7 @@ pub(super) fn run(args: PullArgs, global: &Global) -> anyhow::Result<ExitCode> {
 }
 
 async fn take(order: Order, models: &Path, screen: &Arc<Screen>) -> anyhow::Result<Pulled> {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let token = match variable("HF_TOKEN") {
-        None => None,
-        Some(text) => Some(Token::new(&text).ok_or_else(|| {
-            Exit::Configuration
-                .because(anyhow!("HF_TOKEN is no token: it has a space or something else odd in it"))
-        })?),
-    };
-    let address = variable("HF_ENDPOINT").unwrap_or_else(|| HUB_DEFAULT.to_owned());
+    let HubSource { address, token } = hub::source()?;
     let endpoint =
         Endpoint::new(&address, token).await.map_err(|error| Exit::Configuration.because(error))?;
     let heard = Arc::clone(screen);

@@ -89,7 +89,7 @@ impl Screen {
 
 fn as_json(event: &PullEvent) -> Value {
     match event {
-        PullEvent::Selected { model, commit, files, bytes_total, bytes_done } => json!({
+        PullEvent::Selected { model, commit, files, bytes_total, bytes_done, folder: _ } => json!({
             "event": "selected", "model": model, "commit": commit, "files": files,
             "bytes_total": bytes_total, "bytes_done": bytes_done
         }),

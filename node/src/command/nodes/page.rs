@@ -168,6 +168,9 @@ pub(super) mod tests {
             idle_ms: 0,
             kv_blocks_used: 5,
             kv_blocks_total: 10,
+            running: 0,
+            waiting: 0,
+            figures: Default::default(),
             error: None,
         };
         NodeStatus {
@@ -197,6 +200,7 @@ pub(super) mod tests {
                 card: None,
             }],
             replicas: vec![replica],
+            figures: Default::default(),
         }
     }
 
