@@ -183,6 +183,7 @@ impl System {
         // What sessions run is left to their next activation: from here on they note nothing, and nodes hold turns
         // whose link is gone.
         shared.sessions.freeze();
+        shared.watch.closing();
         if let Some(endpoint) = &shared.endpoint {
             endpoint.close().await;
         }

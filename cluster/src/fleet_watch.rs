@@ -95,6 +95,8 @@ pub enum Input {
         /// Who.
         by: Principal,
     },
+    /// This gateway ends and leaves its links: who is out of reach from here on is not lost.
+    Closing,
 }
 
 /// What is to be done.
@@ -119,6 +121,7 @@ pub struct FleetWatch {
     rates: Rates,
     notices: Notices,
     downloads: BTreeMap<DownloadId, Download>,
+    is_closing: bool,
 }
 
 impl FleetWatch {
@@ -133,6 +136,7 @@ impl FleetWatch {
             rates: Rates::default(),
             notices,
             downloads: BTreeMap::new(),
+            is_closing: false,
         }
     }
 
@@ -184,6 +188,10 @@ impl FleetWatch {
                 let notice = self.notices.acknowledge(id, by.to_string(), now_ms);
                 notice.into_iter().flat_map(|notice| said(Told { notice, is_new: false })).collect()
             }
+            Input::Closing => {
+                self.is_closing = true;
+                Vec::new()
+            }
         }
     }
 
@@ -225,7 +233,8 @@ impl FleetWatch {
 
     fn node(&mut self, node: FleetNode, now_ms: u64) -> Vec<Effect> {
         let before = self.nodes.insert(node.node.clone(), node.clone());
-        let told = self.notices.judge(before.as_ref(), &node, now_ms);
+        let told =
+            if self.is_closing { Vec::new() } else { self.notices.judge(before.as_ref(), &node, now_ms) };
         let mut effects = Vec::new();
         match before {
             Some(before) if before == node => {}

@@ -178,3 +178,16 @@ fn a_member_of_the_list_shows_as_offline_until_it_is_seen() {
     assert_eq!(watch.handle(Input::Known(Box::new(away)), 2), []);
     assert_eq!(watch.view(2).nodes[0].state, NodeState::Alive);
 }
+
+#[test]
+fn who_goes_out_of_reach_while_the_gateway_ends_is_not_lost() {
+    let offline = |name: &str| FleetNode { state: NodeState::Offline, path: None, ..node(name) };
+    let mut watch = watch();
+    for name in ["a", "b"] {
+        watch.handle(Input::Node(Box::new(node(name))), 0);
+    }
+    assert_eq!(said(&watch.handle(Input::Node(Box::new(offline("a"))), 1)), ["node", "keep", "notice"]);
+    assert_eq!(watch.handle(Input::Closing, 2), []);
+    assert_eq!(said(&watch.handle(Input::Node(Box::new(offline("b"))), 3)), ["node"]);
+    assert_eq!(watch.notices().count(), 1);
+}

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use axum::extract::ws::WebSocket;
+use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use pomona_actors::{Client, Handle, Insight, Span};
 use pomona_config::{ApiConfig, LimitsConfig, SessionConfig};
@@ -58,7 +59,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// The page of metrics.
-    pub(crate) async fn metrics_page(&self, format: Format) -> Vec<u8> {
+    pub(crate) async fn metrics_page(&self, format: Format) -> Result<Vec<u8>, ApiError> {
         let used = |places: &Semaphore, max: u32| {
             (max.saturating_sub(u32::try_from(places.available_permits()).unwrap_or(u32::MAX)), max)
         };
@@ -75,7 +76,13 @@ impl Shared {
             tracing::warn!(%cause, "a page of metrics is without the fleet");
             Insight::default()
         });
-        self.metrics.render(format, door, &insight)
+        // Writing some thousand lines takes longer than a thread that serves turns may be held.
+        let metrics = Arc::clone(&self.metrics);
+        let page = tokio::task::spawn_blocking(move || metrics.render(format, door, &insight)).await;
+        page.map_err(|_| {
+            let message = "writing the page of metrics failed";
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message)
+        })
     }
 
     pub(crate) fn too_many_connections(&self) -> ApiError {

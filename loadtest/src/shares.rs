@@ -4,32 +4,42 @@
 
 use std::collections::BTreeMap;
 
-use crate::report::{NodeShare, Report};
+use crate::report::{NodeShare, Report, Slice};
 use crate::run::{NODE_TOKENS, NODE_TURNS, of_node};
 
 /// Fills in the nodes and the tokens of each slice by node, where the series of the gateway tell them.
 pub fn fill(report: &mut Report) {
     let Some(server) = &report.server else { return };
-    let prefix = format!("{NODE_TOKENS}{{node=\"");
-    let names = server.series.keys().filter_map(|name| name.strip_prefix(&prefix)?.strip_suffix("\"}"));
-    let mut nodes = BTreeMap::new();
-    for node in names {
-        let grown = |name: &str, from: f64, to: f64| {
-            server.series.get(&of_node(name, node)).map_or(0, |series| growth(series, from, to))
-        };
-        let share = NodeShare {
-            requests: grown(NODE_TURNS, 0.0, f64::INFINITY),
-            tokens: grown(NODE_TOKENS, 0.0, f64::INFINITY),
-        };
-        for slice in &mut report.timeline {
-            let tokens = grown(NODE_TOKENS, slice.at_ms, slice.at_ms + slice.length_ms);
-            slice.tokens_by_node.insert(node.to_owned(), tokens);
-        }
-        nodes.insert(node.to_owned(), share);
-    }
-    if nodes.values().any(|share| share.tokens > 0) {
+    if let Some(nodes) = by_node(&server.series, &mut report.timeline) {
         report.nodes = nodes;
     }
+}
+
+/// `None`, and no slice is touched, where the series tell of no token.
+fn by_node(
+    series: &BTreeMap<String, Vec<(f64, f64)>>,
+    slices: &mut [Slice],
+) -> Option<BTreeMap<String, NodeShare>> {
+    let prefix = format!("{NODE_TOKENS}{{node=\"");
+    let names = series.keys().filter_map(|name| name.strip_prefix(&prefix)?.strip_suffix("\"}"));
+    let grown = |name: &str, node: &str, from: f64, to: f64| {
+        series.get(&of_node(name, node)).map_or(0, |series| growth(series, from, to))
+    };
+    let share = |node: &str| NodeShare {
+        requests: grown(NODE_TURNS, node, 0.0, f64::INFINITY),
+        tokens: grown(NODE_TOKENS, node, 0.0, f64::INFINITY),
+    };
+    let nodes: BTreeMap<String, NodeShare> = names.map(|node| (node.to_owned(), share(node))).collect();
+    if nodes.values().all(|share| share.tokens == 0) {
+        return None;
+    }
+    for slice in slices {
+        let (from, to) = (slice.at_ms, slice.at_ms + slice.length_ms);
+        // In place of what moved turns say, which know machines by their ids.
+        slice.tokens_by_node =
+            nodes.keys().map(|node| (node.clone(), grown(NODE_TOKENS, node, from, to))).collect();
+    }
+    Some(nodes)
 }
 
 /// By how much a counter grew between two times. A step between two looks is dealt out evenly; a counter that begins again,
@@ -48,6 +58,25 @@ fn growth(series: &[(f64, f64)], from: f64, to: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slices_name_nodes_as_people_do() {
+        let series = |tokens: f64| {
+            let tokens = vec![(0.0, 0.0), (1000.0, tokens), (2000.0, 2.0 * tokens)];
+            BTreeMap::from([(of_node(NODE_TOKENS, "mini"), tokens)])
+        };
+        let told = Slice { length_ms: 1000.0, ..Slice::default() };
+        let mut slices = [told.clone(), Slice { at_ms: 1000.0, ..told }];
+        slices[0].tokens_by_node.insert("n-93602d6e36d1ded7".to_owned(), 3);
+        let before = slices.clone();
+        assert_eq!(by_node(&series(0.0), &mut slices), None);
+        assert_eq!(slices, before);
+        let nodes = by_node(&series(50.0), &mut slices).unwrap();
+        assert_eq!(nodes["mini"].tokens, 100);
+        for slice in &slices {
+            assert_eq!(slice.tokens_by_node, BTreeMap::from([("mini".to_owned(), 50)]));
+        }
+    }
 
     #[test]
     fn a_counter_grows_by_its_steps_and_from_nothing_when_it_begins_again() {

@@ -99,6 +99,11 @@ impl Watch {
         self.decide(Input::Node(Box::new(node)));
     }
 
+    /// This gateway is about to leave its links.
+    pub(crate) fn closing(&self) {
+        self.decide(Input::Closing);
+    }
+
     /// A member was removed.
     pub(crate) fn node_removed(&self, node: NodeId) {
         self.decide(Input::NodeRemoved(node));

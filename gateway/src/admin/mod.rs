@@ -60,11 +60,14 @@ pub(crate) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     responses((status = 200, description = "Prometheus text; needs no key from the same machine", content_type = "text/plain")),
     security((), ("key" = []))
 )]
-pub(crate) async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+pub(crate) async fn metrics(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let format = Format::wanted(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
-    let mut response = shared.metrics_page(format).await.into_response();
+    let mut response = shared.metrics_page(format).await?.into_response();
     response.headers_mut().insert(CONTENT_TYPE, format.content_type());
-    response
+    Ok(response)
 }
 
 /// The state of the gateway and of every replica.

@@ -11,8 +11,8 @@ use super::scale::{Scale, sane};
 
 /// Most events that are drawn; a plot with more is a plot of events.
 pub(super) const EVENTS_MAX: usize = 40;
-/// Signs nearer than this share of the axis are one sign with both numbers.
-const NEAR: f64 = 0.05;
+/// Pixels of the narrowest plot's axis on a screen that has room for two beside each other.
+const AXIS_PIXELS: f64 = 400.0;
 
 /// One event on the axis, in milliseconds.
 struct Mark {
@@ -69,9 +69,8 @@ impl Marks {
                 draw_line(markup, "recovery", x.place(recovered));
             }
         }
-        for (at, first, last) in self.signs(x) {
-            let label = if first == last { first.to_string() } else { format!("{first}–{last}") };
-            let (x, width) = (percent(at), 10.0 + 7.0 * label.chars().count() as f64);
+        for sign in self.signs(x) {
+            let (x, width, label) = (percent(sign.at), sign.width(), sign.label());
             let left = format!("translate({} 0)", -width / 2.0);
             markup.open("g", &[("transform", &left)]);
             pen::area(markup, "sign", "currentColor", (&x, 1.0), (&width.to_string(), 17.0));
@@ -91,18 +90,44 @@ impl Marks {
         }
     }
 
-    /// Place, first and last number of each sign, from left to right.
-    fn signs(&self, x: &Scale) -> Vec<(f64, usize, usize)> {
+    /// From left to right; signs that would meet are one, with the numbers of both.
+    fn signs(&self, x: &Scale) -> Vec<Sign> {
         let mut places: Vec<_> = self.0.iter().map(|mark| (x.place(mark.at), mark.number)).collect();
         places.sort_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
-        let mut signs: Vec<(f64, usize, usize)> = Vec::new();
+        let mut signs: Vec<Sign> = Vec::new();
         for (at, number) in places {
-            match signs.last_mut() {
-                Some(last) if at - last.0 < NEAR => *last = (last.0, last.1.min(number), last.2.max(number)),
-                _ => signs.push((at, number, number)),
+            let mut sign = Sign { at, first: number, last: number };
+            // One with two numbers is wider, and may meet the sign before.
+            while let Some(before) = signs.pop_if(|before| before.meets(&sign)) {
+                let (first, last) = (before.first.min(sign.first), before.last.max(sign.last));
+                sign = Sign { at: before.at, first, last };
             }
+            signs.push(sign);
         }
         signs
+    }
+}
+
+/// The numbers of events that are near each other.
+struct Sign {
+    at: f64,
+    first: usize,
+    last: usize,
+}
+
+impl Sign {
+    fn label(&self) -> String {
+        let Self { first, last, .. } = self;
+        if first == last { first.to_string() } else { format!("{first}–{last}") }
+    }
+
+    /// In pixels.
+    fn width(&self) -> f64 {
+        10.0 + 7.0 * self.label().chars().count() as f64
+    }
+
+    fn meets(&self, behind: &Self) -> bool {
+        (behind.at - self.at) * AXIS_PIXELS < f64::midpoint(self.width(), behind.width())
     }
 }
 
@@ -114,9 +139,8 @@ fn draw_line(markup: &mut Markup, class: &str, at: f64) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn signs_that_would_meet_are_one() {
-        let event = |at_ms| Event {
+    fn event(at_ms: f64) -> Event {
+        Event {
             at_ms,
             until_ms: None,
             kind: "kill".into(),
@@ -125,10 +149,24 @@ mod tests {
             failed: None,
             recovered_ms: None,
             resumed: None,
-        };
+        }
+    }
+
+    #[test]
+    fn signs_that_would_meet_are_one() {
         let marks = Marks::new(&[event(10_000.0), event(10_500.0), event(f64::NAN), event(40_000.0)]);
-        let scale = Scale::for_time(60_000.0);
-        let numbers: Vec<_> = marks.signs(&scale).into_iter().map(|(_, first, last)| (first, last)).collect();
-        assert_eq!(numbers, [(1, 2), (4, 4)]);
+        let signs = marks.signs(&Scale::for_time(60_000.0));
+        let labels: Vec<_> = signs.iter().map(Sign::label).collect();
+        assert_eq!(labels, ["1–2", "4"]);
+    }
+
+    #[test]
+    fn many_events_have_signs_that_do_not_meet() {
+        let events: Vec<_> = (0..EVENTS_MAX).map(|place| event(40_000.0 * place as f64)).collect();
+        let marks = Marks::new(&events);
+        let signs = marks.signs(&Scale::for_time(40_000.0 * EVENTS_MAX as f64));
+        assert!(signs.len() > 4 && signs.windows(2).all(|pair| !pair[0].meets(&pair[1])));
+        assert_eq!((signs[0].first, signs.last().map(|sign| sign.last)), (1, Some(EVENTS_MAX)));
+        assert!(signs.windows(2).all(|pair| pair[0].last + 1 == pair[1].first));
     }
 }

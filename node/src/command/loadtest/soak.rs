@@ -26,7 +26,7 @@ fn mixed() -> anyhow::Result<Load> {
     Ok(Load {
         arrival: Arrival::Poisson { rate: 2.0 },
         duration_s: DURATION_S,
-        prompt_words: "lognormal:40,1".parse::<Lengths>()?,
+        prompt_words: "uniform:10-150".parse::<Lengths>()?,
         output_tokens: "uniform:16-128".parse::<Lengths>()?,
         transports: Some("sse:40,whole:10,websocket:25,session:25".parse()?),
         turns: Some("uniform:1-3".parse::<Lengths>()?),
