@@ -179,7 +179,7 @@ impl Reading {
         if self.reads > 1 {
             tokio::time::sleep(READ_PAUSE).await;
         }
-        let wish = SessionAttach { session, by, name: String::new(), after: self.cursor };
+        let wish = SessionAttach::new(session, by, String::new(), self.cursor);
         match sessions.attach(wish).await {
             Ok(stream) => self.follow(session, stream).await,
             // The events of an ended turn may be gone; the turn itself stays.

@@ -39,6 +39,15 @@ pub enum SessionLive {
         /// Turns that will be served before it.
         ahead: u32,
     },
+    /// How far the prompt of a running turn is computed.
+    Prefill {
+        /// The turn.
+        turn: TurnId,
+        /// Tokens of the prompt that have their KV, cached ones included.
+        done: u32,
+        /// Tokens of the prompt.
+        total: u32,
+    },
     /// A running turn lost its replica and goes on elsewhere.
     Resumed {
         /// The turn.
@@ -86,6 +95,16 @@ pub struct SessionAttach {
     pub name: String,
     /// The last number that the client has; 0 for none.
     pub after: u64,
+    /// Which words between gateways the asker knows; see [`SESSION_WORDS`]. 0 from gateways that do not say it.
+    #[serde(default)]
+    pub words: u32,
+}
+
+impl SessionAttach {
+    /// A wish of this program, which knows all words.
+    pub fn new(session: SessionId, by: Principal, name: String, after: u64) -> Self {
+        Self { session, by, name, after, words: SESSION_WORDS }
+    }
 }
 
 /// What the opener of a session stream wants; members that are gateways alone answer it.
@@ -94,9 +113,14 @@ pub struct SessionAttach {
 pub enum SessionOpen {
     /// Answered by one [`SessionFrame::Reply`].
     Command(Box<SessionRequest>),
-    /// Answered by [`SessionFrame::News`] up to a cut, or by one `Reply` that refuses.
+    /// Answered by [`SessionFrame::Attached`], for askers that know it, and [`SessionFrame::News`] up to a cut, or by
+    /// one `Reply` that refuses.
     Attach(SessionAttach),
 }
+
+/// The words that this program knows on a session stream. A listener that says less is not told what came later, which
+/// it could not read: [`SessionFrame::Attached`] and [`SessionLive::Prefill`] came with 1.
+pub const SESSION_WORDS: u32 = 1;
 
 /// What is said on a session stream between gateways.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,6 +132,11 @@ pub enum SessionOpen {
 pub enum SessionFrame {
     /// The answer to a command, or why there is none.
     Reply(Result<SessionReply, Cause>),
+    /// To who attached, first.
+    Attached {
+        /// Which of the clients in [`SessionLive::Presence`] it is.
+        client: u64,
+    },
     /// To who attached.
     News(SessionNews),
 }

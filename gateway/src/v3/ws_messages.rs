@@ -119,7 +119,13 @@ pub(super) enum Done {
     /// `cancel` and `typing`: where the log ends; `detach`: the last number that was said.
     Over(DoneBody),
     /// `attach`: the past from `after` up to `head_seq` follows, then the present.
-    Attached { session: String, head_seq: u64 },
+    Attached {
+        session: String,
+        head_seq: u64,
+        /// Which of the clients in `presence` this one is; left out where an older gateway does not say it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client: Option<u64>,
+    },
 }
 
 impl Told {
@@ -293,7 +299,7 @@ mod tests {
         let session = "ses_0".to_owned();
         let reference = Some(Ref::Text("a".to_owned()));
         let done = Done::Over(DoneBody { session: session.clone(), seq: 4 });
-        let attached = Done::Attached { session: session.clone(), head_seq: 9 };
+        let attached = |client| Done::Attached { session: session.clone(), head_seq: 9, client };
         let accepted = AcceptedBody { session: session.clone(), turn: "turn_0".into(), seq: 5, is_new: true };
         let error = ApiError::invalid("type", "type is `x`");
         for (told, expected) in [
@@ -302,8 +308,12 @@ mod tests {
                 json!({"type": "reply", "ref": "a", "ok": {"session": "ses_0", "seq": 4}}),
             ),
             (
-                Told::Reply { reference: None, ok: attached },
+                Told::Reply { reference: None, ok: attached(None) },
                 json!({"type": "reply", "ok": {"session": "ses_0", "head_seq": 9}}),
+            ),
+            (
+                Told::Reply { reference: None, ok: attached(Some(3)) },
+                json!({"type": "reply", "ok": {"session": "ses_0", "head_seq": 9, "client": 3}}),
             ),
             (
                 Told::Reply { reference: Some(Ref::Number(3)), ok: Done::Accepted(accepted) },

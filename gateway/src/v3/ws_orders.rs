@@ -85,7 +85,7 @@ impl Socket {
         self.names.insert(session, name.clone());
         self.attaching += 1;
         let pace = Pace { coalesce, heartbeat: None };
-        let wish = SessionAttach { session, by: self.client.by, name, after };
+        let wish = SessionAttach::new(session, self.client.by, name, after);
         self.lanes.push(session, attach(self.shared.handle.sessions(), reference, wish, pace));
         Ok(())
     }

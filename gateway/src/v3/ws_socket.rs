@@ -208,8 +208,9 @@ impl Socket {
             Ok(Outcome::Replied(reply)) => done(session, reply),
             Ok(Outcome::Attached(_)) if self.feeds.contains(session) => Err(already_attached()),
             Ok(Outcome::Attached(attached)) => {
+                let client = attached.feed.client();
                 self.feeds.add(session, attached.feed);
-                Ok(Done::Attached { session: session.to_string(), head_seq: attached.head_seq })
+                Ok(Done::Attached { session: session.to_string(), head_seq: attached.head_seq, client })
             }
             Ok(Outcome::Detached) => match self.feeds.remove(session) {
                 Some(seq) => Ok(Done::Over(DoneBody { session: session.to_string(), seq })),
