@@ -140,3 +140,52 @@ pub enum SessionFrame {
     /// To who attached.
     News(SessionNews),
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::{FrameDecoder, SessionCommand, TraceContext, TraceId, encode_frame};
+
+    /// What an older gateway asks.
+    #[derive(Serialize, Deserialize)]
+    struct OlderAttach {
+        session: SessionId,
+        by: Principal,
+        name: String,
+        after: u64,
+    }
+
+    /// What an older gateway reads of a question.
+    #[derive(Serialize, Deserialize)]
+    struct OlderRequest {
+        session: SessionId,
+        by: Principal,
+        expected_seq: Option<u64>,
+        command: SessionCommand,
+    }
+
+    fn across<A: Serialize, B: serde::de::DeserializeOwned>(said: &A) -> B {
+        let mut decoder = FrameDecoder::<B>::new(4096);
+        let mut wire = BytesMut::new();
+        encode_frame(said, &mut wire, 4096).unwrap();
+        decoder.buffer().extend_from_slice(&wire);
+        decoder.next_frame().unwrap().unwrap()
+    }
+
+    #[test]
+    fn an_older_gateway_knows_no_later_words_and_reads_what_it_is_asked() {
+        let (session, by) = (SessionId(7), Principal(1));
+        let older = OlderAttach { session, by, name: "ann".to_owned(), after: 3 };
+        let read: SessionAttach = across(&older);
+        assert_eq!((read.words, read.after), (0, 3));
+        let ours = SessionAttach::new(session, by, String::new(), 9);
+        assert_eq!(across::<_, SessionAttach>(&ours), ours);
+        assert_eq!(across::<_, OlderAttach>(&ours).after, 9);
+        let trace = Some(TraceContext { trace: TraceId(5), span: 6, is_sampled: true });
+        let asked = SessionRequest { trace, ..SessionRequest::new(session, by, SessionCommand::Show) };
+        let read: OlderRequest = across(&asked);
+        assert_eq!(across::<_, SessionRequest>(&read), SessionRequest { trace: None, ..asked });
+    }
+}

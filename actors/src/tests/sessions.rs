@@ -49,7 +49,7 @@ impl Process {
     }
 
     pub(super) async fn ask(&self, command: SessionCommand) -> Result<SessionReply, Cause> {
-        let request = SessionRequest { session: SESSION, by: OWNER, expected_seq: None, command };
+        let request = SessionRequest::new(SESSION, OWNER, command);
         timeout(PATIENCE, self.sessions.ask(request)).await.expect("no answer")
     }
 

@@ -20,7 +20,7 @@ use crate::errors::ApiError;
 const REF_BYTES_MAX: usize = 128;
 
 /// Fields that stand in every message, besides those of its type.
-const HEAD_FIELDS: [&str; 3] = ["type", "ref", "session"];
+const HEAD_FIELDS: [&str; 4] = ["type", "ref", "session", "traceparent"];
 
 /// What every message has.
 #[derive(Debug, Deserialize)]
@@ -31,6 +31,9 @@ pub(super) struct Head {
     pub(super) reference: Option<Ref>,
     #[serde(default)]
     pub(super) session: Option<String>,
+    /// The trace that it belongs to, as the header of that name has it.
+    #[serde(default)]
+    pub(super) traceparent: Option<String>,
 }
 
 /// The client's name for a message: a text or a number.
@@ -255,6 +258,14 @@ mod tests {
             let expected = (reference, session.map(str::to_owned), said);
             assert_eq!(read(message), Ok(expected), "{message}");
         }
+    }
+
+    #[test]
+    fn a_message_may_say_which_trace_it_belongs_to() {
+        let message = br#"{"type":"submit","session":"s","traceparent":"00-4b-00-01","input":"a"}"#;
+        let head = read_head(message).unwrap();
+        assert_eq!(head.traceparent.as_deref(), Some("00-4b-00-01"));
+        assert!(matches!(read_body(&head, message), Ok(Said::Submit(_))));
     }
 
     #[test]

@@ -51,7 +51,8 @@ pub(super) struct Socket {
     pings: Interval,
     last_heard: Instant,
     silence: Silence,
-    _permit: Permit,
+    /// Held for its drop; says in which trace the socket was opened.
+    pub(super) permit: Permit,
 }
 
 impl Socket {
@@ -78,7 +79,7 @@ impl Socket {
             pings,
             last_heard: Instant::now(),
             silence: Silence::new(Duration::from_secs(shared.api.sse_keep_alive_s)),
-            _permit: permit,
+            permit,
         }
     }
 
