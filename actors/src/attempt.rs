@@ -280,6 +280,11 @@ impl Attempt {
         match self.ledger.admit(&event) {
             Err(cause) => Some(Outcome::Failed(cause)),
             Ok(Verdict::Skip) => None,
+            Ok(Verdict::Show) if matches!(event, TurnEvent::Prefill { .. }) => {
+                // Never waited for: a client without room for it hears the next number.
+                let _ = self.sink.try_send(Box::new(event));
+                None
+            }
             Ok(Verdict::Show) => {
                 if let TurnEvent::Tokens { first: shown, .. } = event {
                     self.observe_tokens();

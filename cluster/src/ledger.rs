@@ -51,6 +51,10 @@ impl Ledger {
             // Where a turn ran before is between gateways and their own clients.
             TurnEvent::Resumed { .. } => Ok(Verdict::Skip),
             TurnEvent::Queued { .. } => Ok(if self.started { Verdict::Skip } else { Verdict::Show }),
+            // Numbers that cannot be are nobody's news, and too little to give up an engine for.
+            TurnEvent::Prefill { done, total } => {
+                Ok(if done <= total { Verdict::Show } else { Verdict::Skip })
+            }
             TurnEvent::Started { prompt_tokens, cached_tokens } => {
                 if std::mem::replace(&mut self.started, true) {
                     return Ok(Verdict::Skip);
@@ -120,6 +124,17 @@ mod tests {
             assert!(matches!(ledger.admit(&event), Err(Cause::Protocol { .. })), "{event:?}");
             assert_eq!(ledger.ids(), [5, 6]);
         }
+    }
+
+    #[test]
+    fn how_far_a_prompt_is_may_be_said_again_by_each_attempt_and_leaves_no_trace() {
+        let mut ledger = ledger(&[5, 6]);
+        for (done, total, verdict) in
+            [(512, 2048, Verdict::Show), (0, 2048, Verdict::Show), (2, 1, Verdict::Skip)]
+        {
+            assert_eq!(ledger.admit(&TurnEvent::Prefill { done, total }), Ok(verdict));
+        }
+        assert_eq!((ledger.ids(), ledger.prompt()), (&[5, 6][..], (0, 0)));
     }
 
     #[test]

@@ -286,5 +286,9 @@ mod branch_tests;
 mod turn_tests;
 
 #[cfg(test)]
+#[path = "session_told_tests.rs"]
+mod told_tests;
+
+#[cfg(test)]
 #[path = "session_random_tests.rs"]
 mod random_tests;

@@ -129,7 +129,7 @@ impl Bench {
 
     /// Asks and returns the number of the question, which is the id of its turn as well.
     pub(super) fn command(&mut self, by: Principal, command: SessionCommand) -> u64 {
-        self.request(SessionRequest { session: ID, by, expected_seq: None, command }, 7)
+        self.request(SessionRequest::new(ID, by, command), 7)
     }
 
     pub(super) fn request(&mut self, request: SessionRequest, digest: u64) -> u64 {

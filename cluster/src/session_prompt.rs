@@ -23,6 +23,7 @@ pub(crate) fn request(state: &SessionState, record: &TurnRecord) -> TurnRequest 
         resume: record.ids.clone(),
         deadline_ms: 0,
         asked_ms: record.accepted_ms,
+        tells_prefill: true,
         trace: None,
     }
 }

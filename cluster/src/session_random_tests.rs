@@ -101,7 +101,9 @@ impl Play {
         command: SessionCommand,
     ) {
         let by = [OWNER, OWNER, WRITER, WRITER, READER, STRANGER][usize::from(who) % 6];
-        let number = self.bench.request(SessionRequest { session: ID, by, expected_seq, command }, digest);
+        let number = self
+            .bench
+            .request(SessionRequest { expected_seq, ..SessionRequest::new(ID, by, command) }, digest);
         self.asked.insert(number, (by, key));
     }
 

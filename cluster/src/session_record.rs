@@ -73,6 +73,12 @@ pub struct TurnRecord {
     pub accepted_seq: u64,
     /// When it was accepted, in Unix milliseconds.
     pub accepted_ms: u64,
+    /// When an engine took its prompt, in Unix milliseconds; 0 while none has, and in snapshots that did not note it.
+    #[serde(default)]
+    pub started_ms: u64,
+    /// When its first token was said; 0 as above.
+    #[serde(default)]
+    pub first_token_ms: u64,
     /// When it ended; 0 while it has not.
     #[serde(default)]
     pub ended_ms: u64,
@@ -105,7 +111,10 @@ impl TurnRecord {
         }
     }
 
-    pub(crate) fn take_tokens(&mut self, ids: &[u32], text: &str, marks: &[Mark], ends: &[u32]) {
+    pub(crate) fn take_tokens(&mut self, ids: &[u32], text: &str, marks: &[Mark], ends: &[u32], at_ms: u64) {
+        if self.ids.is_empty() {
+            self.first_token_ms = at_ms;
+        }
         let base = self.answer.len() as u32;
         self.ids.extend_from_slice(ids);
         self.ends.extend(ends.iter().map(|end| base + end));

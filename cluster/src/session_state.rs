@@ -114,7 +114,9 @@ impl SessionState {
                 self.open_mut(*turn)?.dropped.clone_from(dropped);
             }
             SessionEventBody::Started { turn, prompt_tokens, cached_tokens } => {
-                self.open_mut(*turn)?.started = Some((*prompt_tokens, *cached_tokens));
+                let record = self.open_mut(*turn)?;
+                record.started = Some((*prompt_tokens, *cached_tokens));
+                record.started_ms = at_ms;
             }
             SessionEventBody::Tokens { turn, first, ids, text, marks, ends } => {
                 let record = self.open_mut(*turn)?;
@@ -126,7 +128,7 @@ impl SessionState {
                     ));
                 }
                 check_marks(text, marks).map_err(|wrong| format!("event {seq}: {wrong}"))?;
-                record.take_tokens(ids, text, marks, ends);
+                record.take_tokens(ids, text, marks, ends, at_ms);
             }
             SessionEventBody::CancelAsked { turn, by } => self.open_mut(*turn)?.cancelled_by = Some(*by),
             SessionEventBody::Finished { turn, reason, text, marks, usage, stop: _ } => {
@@ -273,6 +275,8 @@ impl SessionState {
             usage: Usage::default(),
             accepted_seq: seq,
             accepted_ms: at_ms,
+            started_ms: 0,
+            first_token_ms: 0,
             ended_ms: 0,
             ended_seq: 0,
         }));

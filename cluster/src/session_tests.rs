@@ -21,7 +21,7 @@ fn code(reply: &Result<SessionReply, Cause>) -> &'static str {
 }
 
 fn request(by: Principal, command: SessionCommand) -> SessionRequest {
-    SessionRequest { session: ID, by, expected_seq: None, command }
+    SessionRequest::new(ID, by, command)
 }
 
 #[test]

@@ -112,6 +112,11 @@ impl Session {
         for event in events {
             match event {
                 TurnEvent::Queued { ahead } => heard.live.push(SessionLive::Queued { turn, ahead }),
+                TurnEvent::Prefill { done, total } => {
+                    // The newest number stands for those before it.
+                    heard.live.retain(|live| !matches!(live, SessionLive::Prefill { .. }));
+                    heard.live.push(SessionLive::Prefill { turn, done, total });
+                }
                 TurnEvent::Resumed { shown, cause, node } => {
                     heard.live.push(SessionLive::Resumed { turn, shown, cause, node });
                 }

@@ -29,6 +29,8 @@ impl SessionState {
             cancelled_by: record.cancelled_by,
             accepted_seq: record.accepted_seq,
             accepted_ms: record.accepted_ms,
+            started_ms: record.started_ms,
+            first_token_ms: record.first_token_ms,
             ended_ms: record.ended_ms,
             ended_seq: record.ended_seq,
         };

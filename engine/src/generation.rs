@@ -8,6 +8,7 @@
 mod answer;
 mod board;
 mod disk;
+mod prefill;
 mod seen;
 mod turn;
 
@@ -30,6 +31,7 @@ use crate::vision::Shown;
 use answer::{Answer, AnswerRules};
 pub use board::LoadBoard;
 use disk::Disk;
+use prefill::Prefill;
 use seen::Seen;
 use turn::{News, Turn, send};
 
@@ -62,6 +64,8 @@ pub struct NewTurn {
     pub resume: Vec<u32>,
     /// Where events go, with room for at least [`SINK_EVENTS_MIN`]. Its receiver's end cancels the turn.
     pub sink: mpsc::Sender<TurnEvent>,
+    /// Whether its consumer hears how far a long prompt is computed.
+    pub tells_prefill: bool,
 }
 
 /// What the model folder says about its answers.
@@ -177,6 +181,7 @@ impl Generation {
             sampling,
             resume,
             sink,
+            tells_prefill,
         } = new;
         if task != Task::Generate {
             let message = "it generates text and computes no embeddings".to_owned();
@@ -201,6 +206,7 @@ impl Generation {
             pictures: pictures.into_iter().map(Seen::new).collect(),
             sink,
             news: News::default(),
+            prefill: Prefill::new(tells_prefill),
             prompt_tokens: prompt.len() as u32,
             cached_tokens: 0,
             accepted_tokens: 0,
@@ -287,6 +293,7 @@ impl Generation {
             return Err(BackendError { message: format!("{got} logits came back, not {expected}") });
         }
         self.scheduler.complete(plan);
+        self.tell_prefill(plan);
         let mut logits = std::mem::take(&mut self.logits);
         let mut rest = logits.as_mut_slice();
         let (mut sampled, mut accepted) = (0, 0);

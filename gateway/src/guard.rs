@@ -30,7 +30,7 @@ use crate::watched_body::WatchedBody;
 use crate::{auth, hosts};
 
 /// Which trace a request belongs to, by W3C Trace Context.
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What a connection's requests need.
 #[derive(Clone)]
@@ -131,14 +131,16 @@ fn pass(
     }
     if route.takes_permit {
         request.extensions_mut().insert(shared.permit(key, span)?);
+    } else if let Some(span) = span {
+        request.extensions_mut().insert(span);
     }
     request.extensions_mut().insert(Arc::clone(connection));
     Ok(Passed::Handler)
 }
 
-/// The span of a request that may work on turns, if it is recorded.
+/// The span of a request that works on turns or asks for them, if it is recorded.
 fn request_span(shared: &Shared, request: &Request<Body>, route: Option<&Route>) -> Option<RequestSpan> {
-    let route = route.filter(|route| route.takes_permit)?;
+    let route = route.filter(|route| route.is_traced)?;
     let asked = request.headers().get(TRACEPARENT).and_then(|context| context.to_str().ok()?.parse().ok());
     let mut span = shared.handle.request_span(asked)?;
     span.set("http.route", route.template);

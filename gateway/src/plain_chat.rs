@@ -15,7 +15,7 @@ use pomona_protocol::said::plain_text;
 use pomona_protocol::{
     Cause, ContextPolicy, FinishReason, Message, ModelCard, ModelId, NewSession, Principal, Role, Sampling,
     SessionAttach, SessionCommand, SessionEvent, SessionEventBody, SessionId, SessionNews, SessionReply,
-    SessionRequest, SessionSettings, SessionView, TurnAsk, TurnId, TurnState,
+    SessionRequest, SessionSettings, SessionView, TraceContext, TurnAsk, TurnId, TurnState,
 };
 use serde::{Deserialize, Serialize};
 
@@ -84,13 +84,13 @@ struct Plain {
 pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
     Extension(by): Extension<Principal>,
-    Extension(_permit): Extension<Permit>,
+    Extension(permit): Extension<Permit>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(request.headers())?;
     let plain = check(read_json(request, &shared.limits).await?, by, key)?;
     let sessions = shared.handle.sessions();
-    let (turn, seq) = accepted(&sessions, by, &plain, &shared.handle.models()).await?;
+    let (turn, seq) = accepted(&sessions, by, &plain, &shared.handle.models(), permit.whose().trace).await?;
     let mut reading = Reading::new(turn, seq);
     while !reading.read(&sessions, by, plain.session).await? {}
     let Reading { answer, model, .. } = reading;
@@ -118,9 +118,10 @@ async fn accepted(
     by: Principal,
     plain: &Plain,
     served: &[ModelCard],
+    trace: Option<TraceContext>,
 ) -> Result<(TurnId, u64), ApiError> {
-    let request = |command| SessionRequest { session: plain.session, by, expected_seq: None, command };
-    let ask = || request(SessionCommand::Ask(plain.ask.clone()));
+    let request = |command| SessionRequest::new(plain.session, by, command);
+    let ask = || SessionRequest { trace, ..request(SessionCommand::Ask(plain.ask.clone())) };
     let mut replied = sessions.ask(ask()).await;
     if plain.is_lasting && matches!(replied, Err(Cause::UnknownSession { .. })) {
         let new = lasting_session(plain.ask.model.as_ref(), served)?;
@@ -179,7 +180,7 @@ impl Reading {
         if self.reads > 1 {
             tokio::time::sleep(READ_PAUSE).await;
         }
-        let wish = SessionAttach { session, by, name: String::new(), after: self.cursor };
+        let wish = SessionAttach::new(session, by, String::new(), self.cursor);
         match sessions.attach(wish).await {
             Ok(stream) => self.follow(session, stream).await,
             // The events of an ended turn may be gone; the turn itself stays.

@@ -35,6 +35,8 @@ pub(crate) struct Route {
     pub(crate) access: Access,
     /// Whether it works on turns and so takes a place under `limits.requests_max`.
     pub(crate) takes_permit: bool,
+    /// Whether it works on turns or asks for them, so that it is told in traces.
+    pub(crate) is_traced: bool,
     /// What it does, by method.
     pub(crate) endpoints: &'static [Endpoint],
 }
@@ -89,16 +91,20 @@ const fn route_labels() -> [&'static str; ROUTES.len() + PAGES.len() + 1] {
 
 macro_rules! route {
     ($template:literal, $access:ident, $($method:ident $handler:expr),+) => {
-        route!(@ $template, $access, false, $($method $handler),+)
+        route!(@ $template, $access, false, false, $($method $handler),+)
     };
     ($template:literal, $access:ident with permit, $($method:ident $handler:expr),+) => {
-        route!(@ $template, $access, true, $($method $handler),+)
+        route!(@ $template, $access, true, true, $($method $handler),+)
     };
-    (@ $template:literal, $access:ident, $takes_permit:literal, $($method:ident $handler:expr),+) => {
+    ($template:literal, $access:ident with trace, $($method:ident $handler:expr),+) => {
+        route!(@ $template, $access, false, true, $($method $handler),+)
+    };
+    (@ $template:literal, $access:ident, $takes_permit:literal, $is_traced:literal, $($method:ident $handler:expr),+) => {
         Route {
             template: $template,
             access: Access::$access,
             takes_permit: $takes_permit,
+            is_traced: $is_traced,
             endpoints: &[$(Endpoint { method: Method::$method, handler: || route!(@$method)($handler) }),+],
         }
     };
@@ -127,10 +133,10 @@ pub(crate) const ROUTES: &[Route] = &[
     // Before `{id}`, since the first one that fits is taken.
     route!("/v3/sessions/import", Key, POST transfer::import),
     route!("/v3/sessions/{id}", Key, GET sessions::one, PATCH sessions::update, DELETE sessions::remove),
-    route!("/v3/sessions/{id}/turns", Key, POST turns::ask),
+    route!("/v3/sessions/{id}/turns", Key with trace, POST turns::ask),
     route!("/v3/sessions/{id}/cancel", Key, POST turns::cancel),
-    route!("/v3/sessions/{id}/edit", Key, POST turns::edit),
-    route!("/v3/sessions/{id}/regenerate", Key, POST turns::regenerate),
+    route!("/v3/sessions/{id}/edit", Key with trace, POST turns::edit),
+    route!("/v3/sessions/{id}/regenerate", Key with trace, POST turns::regenerate),
     route!("/v3/sessions/{id}/choose", Key, POST turns::choose),
     route!("/v3/sessions/{id}/fork", Key, POST sessions::fork),
     route!("/v3/sessions/{id}/export", Key, GET transfer::export),

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use axum::extract::ws::WebSocket;
-use hyper::StatusCode;
 use hyper::header::HeaderValue;
+use hyper::{Request, StatusCode};
 use pomona_actors::{Client, Handle, Insight, Span};
 use pomona_config::{ApiConfig, LimitsConfig, SessionConfig};
 use pomona_protocol::TraceContext;
@@ -132,6 +132,11 @@ impl RequestSpan {
         if status >= 500 {
             span.fail("server_error");
         }
+    }
+
+    /// The span of a request that holds no place.
+    pub(crate) fn context_of<B>(request: &Request<B>) -> Option<TraceContext> {
+        request.extensions().get::<RequestSpan>().map(RequestSpan::context)
     }
 
     fn context(&self) -> TraceContext {

@@ -21,6 +21,14 @@ pub enum TurnEvent {
         /// Prompt tokens whose KV was found in the prefix tree and need no prefill.
         cached_tokens: u32,
     },
+    /// How far the prompt is computed. Comes now and then between `Started` and the first token, to whoever asked for it
+    /// with [`crate::TurnRequest::tells_prefill`], and of long prompts alone. Nothing depends on it; it may be dropped.
+    Prefill {
+        /// Tokens of the prompt that have their KV, cached ones included.
+        done: u32,
+        /// Tokens of the prompt.
+        total: u32,
+    },
     /// The turn lost its replica and goes on elsewhere. Said by gateways to clients that ask for it, never by an engine.
     Resumed {
         /// Tokens of the answer that were shown before; they stand.

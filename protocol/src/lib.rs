@@ -57,7 +57,9 @@ pub use session::{
     TurnOrigin,
 };
 pub use session_ask::{ImportedTurn, NewSession, SessionCommand, SessionReply, SessionRequest, TurnAsk};
-pub use session_news::{Present, SessionAttach, SessionFrame, SessionLive, SessionNews, SessionOpen};
+pub use session_news::{
+    Present, SESSION_WORDS, SessionAttach, SessionFrame, SessionLive, SessionNews, SessionOpen,
+};
 pub use session_view::{SessionPage, SessionQuery, SessionSummary, SessionView, TurnState, TurnView};
 pub use status::{
     CreatedToken, NewToken, NodeState, NodeStatus, PathStatus, ReplicaState, ReplicaStatus, Status,

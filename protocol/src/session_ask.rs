@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AnswerForm, Mark, Message, ModelId, Principal, Sampling, SessionChange, SessionId, SessionSettings,
-    SessionView, TurnId, Usage,
+    SessionView, TraceContext, TurnId, Usage,
 };
 
 /// Something that is asked of a session.
@@ -18,6 +18,17 @@ pub struct SessionRequest {
     pub expected_seq: Option<u64>,
     /// What.
     pub command: SessionCommand,
+    /// The trace of a turn that this makes, and the span that it is asked in; older gateways ignore it. No part of what
+    /// is asked: a repeated request may have another one.
+    #[serde(default, deserialize_with = "crate::trace::lenient", skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
+}
+
+impl SessionRequest {
+    /// Asks this, wherever the log ends, in no trace.
+    pub fn new(session: SessionId, by: Principal, command: SessionCommand) -> Self {
+        Self { session, by, expected_seq: None, command, trace: None }
+    }
 }
 
 /// What can be asked of a session.

@@ -72,6 +72,12 @@ pub struct TurnView {
     pub accepted_seq: u64,
     /// When it was accepted, in Unix milliseconds.
     pub accepted_ms: u64,
+    /// When an engine took its prompt; 0 while none has, and where nobody knows.
+    #[serde(default)]
+    pub started_ms: u64,
+    /// When its first token was said; 0 as above.
+    #[serde(default)]
+    pub first_token_ms: u64,
     /// When it ended; 0 while it has not.
     pub ended_ms: u64,
     /// Number of its terminal event; 0 while it has none.

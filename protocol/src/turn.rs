@@ -33,6 +33,10 @@ pub struct TurnRequest {
     /// the turn goes on. 0 where nobody says.
     #[serde(default)]
     pub asked_ms: u64,
+    /// Whether its opener wants to hear how far the prompt is computed ([`crate::TurnEvent::Prefill`]); older members
+    /// ignore it and say nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tells_prefill: bool,
     /// The trace that it belongs to and the span it runs in; older members ignore it.
     #[serde(default, deserialize_with = "crate::trace::lenient", skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,

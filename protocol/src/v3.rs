@@ -297,6 +297,12 @@ pub struct SessionTurn {
     pub accepted_seq: u64,
     /// When it was accepted.
     pub accepted_at: u64,
+    /// When an engine took its prompt; `null` while none has, and of turns that came with their answer.
+    #[serde(default)]
+    pub started_at: Option<u64>,
+    /// When its first token came; `null` as above.
+    #[serde(default)]
+    pub first_token_at: Option<u64>,
     /// Number of its terminal event.
     pub ended_seq: Option<u64>,
     /// When it ended.

@@ -25,6 +25,7 @@ mod session_crash;
 mod session_gateways;
 mod session_input;
 mod session_order;
+mod session_told;
 mod spoken;
 
 mod join;

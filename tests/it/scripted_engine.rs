@@ -79,6 +79,7 @@ fn request(words: &str, resume: Vec<u32>) -> TurnRequest {
         resume,
         deadline_ms: 0,
         asked_ms: 0,
+        tells_prefill: false,
         trace: None,
     }
 }
@@ -203,6 +204,22 @@ async fn a_full_batch_lets_the_next_turn_wait_and_then_run() -> Result<()> {
     ensure!(text(&one) == answer(5, 30) && text(&two) == answer(5, 30), "{one:?} {two:?}");
     let idle = load_until(&engine, |load| load.running == 0).await?;
     ensure!(idle.waiting == 0 && idle.step_prefill_tokens == 0, "{idle:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_tells_who_asks_how_far_a_prompt_is() -> Result<()> {
+    let engine = Engine::start("tokens=2 prefill=3")?;
+    let prefill = |events: &[TurnEvent]| -> Vec<(u32, u32)> {
+        let told = events.iter().filter_map(|event| match event {
+            TurnEvent::Prefill { done, total } => Some((*done, *total)),
+            _ => None,
+        });
+        told.collect()
+    };
+    let asked = TurnRequest { tells_prefill: true, ..request("a b c d e f g h", Vec::new()) };
+    ensure!(prefill(&engine.turn(asked).await?) == [(2, 8), (4, 8), (6, 8)]);
+    ensure!(prefill(&engine.turn(request("a b c d", Vec::new())).await?).is_empty());
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use pomona_tests::script::answer;
 use pomona_tests::sessions::{self, Watcher, check_shown};
-use pomona_tests::{Api, Cluster};
+use pomona_tests::{Api, Cluster, SessionSocket};
 use serde_json::json;
 
 use crate::support::{announced, eventually, fleet};
@@ -93,4 +93,23 @@ async fn a_session_moves_when_its_gateway_dies() -> Result<()> {
     })
     .await
     .map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_passes_is_told_through_every_gateway() -> Result<()> {
+    let Some(cluster) = pair("tokens=5 prefill_us=50000 prefill=4").await? else { return Ok(()) };
+    let (session, first, second) = shared_session(&cluster).await?;
+    let mut sockets = Vec::new();
+    for api in [&first, &second] {
+        let mut socket = SessionSocket::connect(api).await?;
+        let attached = socket.ask(json!({"type": "attach", "session": session})).await?;
+        sockets.push((socket, attached["client"].as_u64().context("no number")?));
+    }
+    ensure!(sockets[0].1 != sockets[1].1, "two clients are one");
+    sessions::submit_surely(&first, &session, "k", &json!({"input": "a b c d e f g h"})).await?;
+    for (socket, _) in &mut sockets {
+        socket.until(|told| told.iter().any(|told| told["type"] == "turn.finished")).await?;
+        ensure!(socket.told.iter().any(|told| told["type"] == "turn.prefill"), "{:?}", socket.told);
+    }
+    Ok(())
 }

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use pomona_tests::Cluster;
+use pomona_tests::sessions;
+use pomona_tests::{Cluster, SessionSocket};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -150,5 +151,47 @@ async fn a_collector_that_is_away_holds_up_no_turn() -> Result<()> {
     for seed in 0..20 {
         cluster.api().stream(&turn("tokens=20", seed, 20)).await?.check_complete()?;
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_that_is_asked_in_a_session_is_in_the_trace_of_who_asked() -> Result<()> {
+    let collector = Collector::start().await?;
+    let cluster =
+        fleet("tokens=5").nodes(1).set("telemetry.otlp_endpoint", &collector.address).start().await?;
+    let api = cluster.api();
+    let session = sessions::create(api, &json!({})).await?;
+    let (asked_in, question) = (format!("00-{TRACE}-{ASKED_IN}-01"), json!({"input": SECRET}));
+    let path = format!("/v3/sessions/{session}/turns");
+    let posted = api.request(reqwest::Method::POST, &path).header("traceparent", &asked_in).json(&question);
+    ensure!(posted.send().await?.status() == 202, "it was not taken");
+    let mut socket = SessionSocket::connect(api).await?;
+    socket.ask(json!({"type": "attach", "session": session})).await?;
+    let said = json!({"type": "submit", "session": session, "traceparent": asked_in, "input": SECRET});
+    socket.ask(said).await?;
+    let is_end = |told: &&Value| told["type"] == "turn.finished";
+    socket.until(|told| told.iter().filter(is_end).count() == 2).await?;
+    eventually("every span is told", PATIENCE, || {
+        let spans = collector.spans();
+        let are_told = named(&spans, "request").len() == 2 && named(&spans, "decode").len() == 2;
+        async move { Ok(are_told) }
+    })
+    .await
+    .with_context(|| format!("{:#?}", collector.spans()))?;
+    let spans = collector.spans();
+    let (requests, attempts) = (named(&spans, "request"), named(&spans, "attempt"));
+    for route in [path.replace(&session, "{id}").as_str(), "/v3/ws"] {
+        let is_at = |span: &&&Value| span["attributes"].to_string().contains(&format!("\"{route}\""));
+        let request = requests.iter().find(is_at).with_context(|| format!("no {route}: {requests:#?}"))?;
+        assert_eq!(request["parentSpanId"], ASKED_IN);
+        let below = attempts.iter().filter(|attempt| attempt["parentSpanId"] == request["spanId"]);
+        assert_eq!(below.count(), 1, "{spans:#?}");
+    }
+    for span in named(&spans, "prefill").iter().chain(&named(&spans, "decode")) {
+        let is_below = attempts.iter().any(|attempt| attempt["spanId"] == span["parentSpanId"]);
+        assert!(is_below, "{span} is below no attempt: {spans:#?}");
+    }
+    let bodies = collector.bodies.lock().unwrap_or_else(PoisonError::into_inner).concat();
+    assert!(!bodies.contains(SECRET), "a span holds words");
     Ok(())
 }

@@ -15,6 +15,7 @@ pub mod answer;
 pub mod http;
 pub mod socket;
 
+pub mod session_socket;
 pub mod sessions;
 
 pub mod load;
@@ -29,4 +30,5 @@ pub use cluster::Cluster;
 pub use http::Api;
 pub use launch::Launch;
 pub use process::{Ended, Pomona};
+pub use session_socket::SessionSocket;
 pub use socket::Socket;

@@ -18,6 +18,8 @@ pub struct Script {
     pub batch: u32,
     /// Microseconds before the first token, per token of the prompt and of what was shown.
     pub prefill_us: u64,
+    /// How often it says how far the prompt is before the first token, to who asks for it.
+    pub prefill: u32,
     /// Tokens per frame.
     pub chunk: u32,
     /// Before this token the whole engine stands still, with work.
@@ -52,6 +54,7 @@ impl Default for Script {
             pace: 0,
             batch: 0,
             prefill_us: 0,
+            prefill: 0,
             chunk: 1,
             hang: None,
             exit: None,
@@ -88,6 +91,7 @@ impl Script {
             "pace" => self.pace = number.unwrap_or(0),
             "batch" => self.batch = number.unwrap_or(0),
             "prefill_us" => self.prefill_us = number.unwrap_or(0).into(),
+            "prefill" => self.prefill = number.unwrap_or(0),
             "chunk" => self.chunk = number.unwrap_or(1).max(1),
             "hang" => self.hang = number,
             "exit" => self.exit = number,

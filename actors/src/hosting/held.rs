@@ -17,6 +17,7 @@ enum Peek {
     Queued(IgnoredAny),
     Started(IgnoredAny),
     Resumed(IgnoredAny),
+    Prefill(IgnoredAny),
     Tokens { first: u32, ids: Vec<u32> },
     Finished(IgnoredAny),
     Failed(IgnoredAny),
@@ -27,6 +28,8 @@ enum Peek {
 pub(super) enum Kept {
     /// Something on the way.
     Event,
+    /// How far the prompt is: of no worth to who comes later, and so not kept.
+    Prefill,
     /// Tokens.
     Tokens,
     /// The terminal event of an answer.
@@ -86,6 +89,7 @@ impl Held {
                 self.keep(bytes.clone());
                 Kept::Event
             }
+            Ok(Peek::Prefill(_)) => Kept::Prefill,
             Ok(Peek::Finished(_)) => {
                 self.keep(bytes.clone());
                 Kept::Finished
@@ -195,6 +199,15 @@ mod tests {
         let mut decoder = FrameDecoder::<TurnEvent>::new(EVENT_FRAME_BYTES_MAX);
         decoder.buffer().extend_from_slice(&held.from(2).unwrap());
         assert_eq!(decoder.next_frame(), Ok(Some(finished)));
+    }
+
+    #[test]
+    fn how_far_a_prompt_was_is_passed_on_and_not_held() {
+        let mut bytes = wire(&[TurnEvent::Prefill { done: 1, total: 2 }, tokens(0, 1)]);
+        let mut held = Held::new(0, 10_000);
+        assert!(matches!(held.take(&mut bytes), Some((frame, Kept::Prefill)) if !frame.is_empty()));
+        assert!(matches!(held.take(&mut bytes), Some((_, Kept::Tokens))));
+        assert_eq!(held.frames.len(), 1);
     }
 
     #[test]

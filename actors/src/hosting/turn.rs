@@ -117,7 +117,7 @@ impl HostedTurn {
         }
         match kept {
             Kept::Broken => self.fail("it broke the protocol"),
-            Kept::Event => self.unsent.extend_from_slice(&frame),
+            Kept::Event | Kept::Prefill => self.unsent.extend_from_slice(&frame),
             Kept::Tokens => {
                 self.unsent.extend_from_slice(&frame);
                 self.phases.on_token();

@@ -90,9 +90,12 @@ impl Clients {
 
     /// Says something that passes to everybody.
     pub(super) fn show(&mut self, live: SessionLive) {
-        if !self.attached.is_empty() {
-            self.say(&Said::Live(Arc::new(live)));
+        if self.attached.is_empty() {
+            return;
         }
+        let is_prefill = matches!(live, SessionLive::Prefill { .. });
+        let said = Said::Live(Arc::new(live));
+        if is_prefill { self.say_where_is_room(&said) } else { self.say(&said) }
     }
 
     /// Cuts off everybody.
@@ -117,6 +120,14 @@ impl Clients {
         }
     }
 
+    /// Says something that nobody misses: a client that is behind is passed over, and never cut off for it.
+    fn say_where_is_room(&self, said: &Said) {
+        let has_room = |attached: &&Attached| attached.said.capacity() * 2 > attached.said.max_capacity();
+        for attached in self.attached.values().filter(has_room) {
+            let _ = attached.said.try_send(said.clone());
+        }
+    }
+
     /// Says who is here. Ends, since each round of losing somebody leaves fewer.
     fn show_presence(&mut self) {
         let present = self.attached.iter().map(|(client, attached)| Present {
@@ -132,5 +143,35 @@ impl Clients {
 impl Drop for Clients {
     fn drop(&mut self) {
         self.cut_all("shutting_down");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pomona_protocol::TurnId;
+
+    use super::*;
+
+    #[test]
+    fn a_client_that_is_behind_is_spared_how_far_a_prompt_is() {
+        let mut clients = Clients::default();
+        let (_, mut heard, cut) = clients.add(Principal(1), String::new(), 4);
+        let mut prefill = |done| clients.show(SessionLive::Prefill { turn: TurnId(1), done, total: 99 });
+        (1..20).for_each(&mut prefill);
+        let mut numbers = || {
+            let said = std::iter::from_fn(|| heard.try_recv().ok());
+            let number = |said| match said {
+                Said::Live(live) => match *live {
+                    SessionLive::Prefill { done, .. } => Some(done),
+                    _ => None,
+                },
+                Said::Event(_) => None,
+            };
+            said.filter_map(number).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(), [1], "half of the room is left to what must be heard");
+        prefill(20);
+        assert_eq!(numbers(), [20]);
+        assert_eq!(cut.get(), None);
     }
 }

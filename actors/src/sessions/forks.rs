@@ -17,13 +17,12 @@ impl Sessions {
         title: Option<String>,
         to: SessionId,
     ) -> Result<SessionReply, Cause> {
-        let show = SessionRequest { session: from, by, expected_seq: None, command: SessionCommand::Show };
+        let show = SessionRequest::new(from, by, SessionCommand::Show);
         let SessionReply::View(view) = self.ask(show).await? else {
             return Err(Cause::Internal { message: "a session did not show itself".to_owned() });
         };
         let new = continued(*view, turn, title)?;
-        let create =
-            SessionRequest { session: to, by, expected_seq: None, command: SessionCommand::Create(new) };
+        let create = SessionRequest::new(to, by, SessionCommand::Create(new));
         self.ask(create).await
     }
 }

@@ -19,6 +19,7 @@ pub(crate) mod session;
 mod stream;
 pub(crate) mod supervisor;
 pub(crate) mod table;
+mod traces;
 mod writing;
 
 use std::sync::Arc;

@@ -23,15 +23,17 @@ pub(super) async fn ask(route: &PeerRoute, request: &SessionRequest) -> Result<S
     let mut frames = Frames::open(route, SessionOpen::Command(Box::new(request.clone()))).await?;
     match frames.next().await? {
         SessionFrame::Reply(reply) => reply,
-        SessionFrame::News(_) => Err(broken("news in place of an answer")),
+        SessionFrame::News(_) | SessionFrame::Attached { .. } => Err(broken("news in place of an answer")),
     }
 }
 
 /// Listens to a session there.
 pub(super) async fn attach(route: &PeerRoute, attach: &SessionAttach) -> Result<SessionStream, Cause> {
     let mut frames = Frames::open(route, SessionOpen::Attach(attach.clone())).await?;
-    let first = match frames.next().await? {
-        SessionFrame::News(news) => news,
+    // An older gateway begins with news and does not say which client this is.
+    let (client, first) = match frames.next().await? {
+        SessionFrame::Attached { client } => (Some(client), None),
+        SessionFrame::News(news) => (None, Some(news)),
         SessionFrame::Reply(Err(cause)) => return Err(cause),
         SessionFrame::Reply(Ok(_)) => return Err(broken("an answer in place of news")),
     };
@@ -39,25 +41,32 @@ pub(super) async fn attach(route: &PeerRoute, attach: &SessionAttach) -> Result<
     let reader = owned::spawn(async move {
         let mut next = first;
         loop {
-            if said.send(next).await.is_err() {
+            if let Some(news) = next
+                && said.send(news).await.is_err()
+            {
                 return;
             }
             next = match frames.next().await {
-                Ok(SessionFrame::News(news)) => news,
-                Ok(SessionFrame::Reply(_)) | Err(_) => return,
+                Ok(SessionFrame::News(news)) => Some(news),
+                Ok(SessionFrame::Reply(_) | SessionFrame::Attached { .. }) | Err(_) => return,
             };
         }
     });
-    Ok(SessionStream::there(Remote { heard, _reader: reader }))
+    Ok(SessionStream::there(Remote { client, heard, _reader: reader }))
 }
 
 /// A client of a session on another gateway. One whose link breaks is cut off as `moved`.
 pub(super) struct Remote {
+    client: Option<u64>,
     heard: mpsc::Receiver<SessionNews>,
     _reader: AbortOnDropHandle<()>,
 }
 
 impl Remote {
+    pub(super) fn client(&self) -> Option<u64> {
+        self.client
+    }
+
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<SessionNews> {
         let moved = || SessionNews::Cut { reason: "moved".to_owned() };
         self.heard.poll_recv(context).map(|news| news.unwrap_or_else(moved))

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use pomona_protocol::limits::SESSION_FRAME_BYTES_MAX;
-use pomona_protocol::{Cause, SessionAttach, SessionFrame, SessionNews, SessionOpen, encode_frame};
+use pomona_protocol::{
+    Cause, SessionAttach, SessionFrame, SessionLive, SessionNews, SessionOpen, encode_frame,
+};
 use pomona_transport::SendStream;
 
 use super::Sessions;
@@ -25,6 +27,7 @@ pub(crate) async fn run(shared: Arc<Shared>, open: SessionOpen, mut stream: Send
 }
 
 async fn tell(sessions: &Sessions, attach: SessionAttach, stream: &mut SendStream) {
+    let knows_more = attach.words >= 1;
     let mut news = match sessions.attach_here(attach).await {
         Ok(news) => news,
         Err(cause) => {
@@ -32,6 +35,11 @@ async fn tell(sessions: &Sessions, attach: SessionAttach, stream: &mut SendStrea
             return;
         }
     };
+    if let Some(client) = news.client().filter(|_| knows_more)
+        && !say(stream, &SessionFrame::Attached { client }).await
+    {
+        return;
+    }
     loop {
         let next = tokio::select! {
             next = news.next() => next,
@@ -39,6 +47,9 @@ async fn tell(sessions: &Sessions, attach: SessionAttach, stream: &mut SendStrea
             _ = stream.stopped() => return,
         };
         let Some(next) = next else { return };
+        if !knows_more && matches!(next, SessionNews::Live(SessionLive::Prefill { .. })) {
+            continue;
+        }
         let is_last = matches!(next, SessionNews::Cut { .. });
         if !say(stream, &SessionFrame::News(next)).await || is_last {
             return;

@@ -23,6 +23,7 @@ use super::digest::digest;
 use super::loading::{Loaded, load};
 use super::pump::Running;
 use super::supervisor::SessionsMessage;
+use super::traces::Traces;
 use super::unix_ms;
 use crate::shared::Shared;
 
@@ -78,6 +79,7 @@ pub(crate) struct SessionActorState {
     next_question: u64,
     clients: Clients,
     running: Option<Running>,
+    traces: Traces,
     pub(super) deletion: Option<AbortOnDropHandle<()>>,
     /// Since when nothing happens; whether a look is due.
     idle_since: Instant,
@@ -110,8 +112,9 @@ impl SessionActorState {
                     }
                 }
                 Effect::Start { run, request, by } => {
+                    let request = self.traces.place(*request);
                     let past = Running::past(&self.shared, self.epoch(), run, self.is_old(request.turn));
-                    self.running = Some(Running::start(&self.shared, myself, past, run, *request, by).await);
+                    self.running = Some(Running::start(&self.shared, myself, past, run, request, by).await);
                 }
                 Effect::Ready { run } => {
                     if let Some(running) = self.running(run) {
@@ -188,10 +191,13 @@ impl SessionActorState {
             let _ = answer.send(Err(Cause::SessionMoved));
             return None;
         }
-        if let Err(cause) = &self.loaded {
-            let _ = answer.send(Err(cause.clone()));
-            return None;
-        }
+        let loaded = match &self.loaded {
+            Ok(loaded) => loaded,
+            Err(cause) => {
+                let _ = answer.send(Err(cause.clone()));
+                return None;
+            }
+        };
         let (Ok(turn), Ok(seed)) = (random_u128(), getrandom::u64()) else {
             let message = "the system gives no random numbers".to_owned();
             let _ = answer.send(Err(Cause::Internal { message }));
@@ -199,6 +205,7 @@ impl SessionActorState {
         };
         self.next_question += 1;
         self.answers.insert(self.next_question, answer);
+        self.traces.note(TurnId(turn), &request, loaded.machine.state());
         let digest = digest(&request.command);
         let request = Box::new(request);
         Some(Input::Command { number: self.next_question, request, digest, turn: TurnId(turn), seed })
@@ -300,6 +307,7 @@ impl Actor for SessionActor {
             next_question: 0,
             clients: Clients::default(),
             running: None,
+            traces: Traces::default(),
             deletion: None,
             idle_since: Instant::now(),
             look: None,

@@ -35,6 +35,16 @@ impl SessionStream {
         Self(Source::There(Box::new(remote)))
     }
 
+    /// Which of the clients in [`pomona_protocol::SessionLive::Presence`] this is; `None` where an older gateway, at which
+    /// the session lives, does not say it.
+    pub fn client(&self) -> Option<u64> {
+        match &self.0 {
+            Source::Here(listening) => Some(listening.heard.client),
+            Source::There(remote) => remote.client(),
+            Source::Over => None,
+        }
+    }
+
     /// The next news; `None` behind [`SessionNews::Cut`].
     pub async fn next(&mut self) -> Option<SessionNews> {
         std::future::poll_fn(|context| self.poll_next(context)).await

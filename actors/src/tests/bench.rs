@@ -93,6 +93,7 @@ pub(super) fn request() -> TurnRequest {
         resume: Vec::new(),
         deadline_ms: 0,
         asked_ms: 0,
+        tells_prefill: false,
         trace: None,
     }
 }

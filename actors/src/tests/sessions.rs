@@ -49,7 +49,7 @@ impl Process {
     }
 
     pub(super) async fn ask(&self, command: SessionCommand) -> Result<SessionReply, Cause> {
-        let request = SessionRequest { session: SESSION, by: OWNER, expected_seq: None, command };
+        let request = SessionRequest::new(SESSION, OWNER, command);
         timeout(PATIENCE, self.sessions.ask(request)).await.expect("no answer")
     }
 
@@ -91,7 +91,7 @@ impl Process {
     }
 
     pub(super) async fn attach(&self, after: u64) -> SessionStream {
-        let attach = SessionAttach { session: SESSION, by: OWNER, name: String::new(), after };
+        let attach = SessionAttach::new(SESSION, OWNER, String::new(), after);
         timeout(PATIENCE, self.sessions.attach(attach)).await.expect("no answer").unwrap()
     }
 }
@@ -335,7 +335,7 @@ async fn of_two_activations_the_newer_one_writes_and_the_older_one_steps_down() 
 async fn cursors_and_strangers_are_refused_by_name() {
     let bench = Bench::new().await;
     let process = bench.process().await;
-    let attach = |by, after| SessionAttach { session: SESSION, by, name: String::new(), after };
+    let attach = |by, after| SessionAttach::new(SESSION, by, String::new(), after);
     let refused = |cause: Option<Cause>| cause.map(|cause| cause.code());
     let gone = process.sessions.attach(attach(OWNER, 0)).await.err();
     assert_eq!(refused(gone), Some("session_not_found"));
@@ -358,6 +358,7 @@ async fn everybody_is_told_who_is_here() {
     process.create().await;
     let mut first = process.attach(1).await;
     let second = process.attach(1).await;
+    assert_eq!((first.client(), second.client()), (Some(1), Some(2)));
     let mut counts = Vec::new();
     while counts.last() != Some(&2) {
         if let Some(SessionNews::Live(SessionLive::Presence { clients })) =

@@ -123,7 +123,7 @@ impl World {
 
     fn send(&mut self, command: SessionCommand, expected_seq: Option<u64>) {
         self.number += 1;
-        let request = SessionRequest { session: ID, by: Principal(1), expected_seq, command };
+        let request = SessionRequest { expected_seq, ..SessionRequest::new(ID, Principal(1), command) };
         let (number, turn) = (self.number, TurnId(u128::from(self.number)));
         self.handle(Input::Command { number, request: Box::new(request), digest: 0, turn, seed: 0 });
     }

@@ -60,6 +60,7 @@ impl Reader {
             sampling,
             resume: Vec::new(),
             sink,
+            tells_prefill: false,
         });
         Self {
             events,

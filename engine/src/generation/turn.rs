@@ -6,6 +6,7 @@ use pomona_protocol::{Cause, FinishReason, TokenLogprob, TopLogprob, TurnEvent, 
 use tokio::sync::mpsc;
 
 use super::answer::Answer;
+use super::prefill::Prefill;
 use super::seen::Seen;
 use crate::channels::Spoken;
 use crate::grammar::Guide;
@@ -22,6 +23,8 @@ pub(super) struct Turn {
     pub(super) sink: mpsc::Sender<TurnEvent>,
     /// Tokens of the running step.
     pub(super) news: News,
+    /// What it says of its prompt.
+    pub(super) prefill: Prefill,
     pub(super) prompt_tokens: u32,
     pub(super) cached_tokens: u32,
     /// Tokens that were guessed and found right.
@@ -47,6 +50,7 @@ impl Turn {
         // A resumed token is no part of the prompt, even where its KV was found.
         self.cached_tokens = cached_tokens.min(self.prompt_tokens);
         let (prompt_tokens, cached_tokens) = (self.prompt_tokens, self.cached_tokens);
+        self.prefill.begin(prompt_tokens, cached_tokens);
         send(&self.sink, TurnEvent::Started { prompt_tokens, cached_tokens });
     }
 

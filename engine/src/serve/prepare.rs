@@ -30,7 +30,7 @@ pub(super) fn prepare(
     let Prompt { ids, pictures, stands_alone, channels, opening } = prompt(model, &request)?;
     let guide = model.grammars.guide(&request.form, opening)?;
     let one_call = !request.form.parallel_calls;
-    let TurnRequest { task, sampling, resume, .. } = request;
+    let TurnRequest { task, sampling, resume, tells_prefill, .. } = request;
     Ok(NewTurn {
         task,
         prompt: ids,
@@ -42,6 +42,7 @@ pub(super) fn prepare(
         sampling,
         resume,
         sink,
+        tells_prefill,
     })
 }
 

@@ -67,6 +67,7 @@ fn ask(queue: &mut EmbeddingQueue, prompt: &[u32], task: Task) -> mpsc::Receiver
         sampling,
         resume,
         sink,
+        tells_prefill: false,
     });
     events
 }

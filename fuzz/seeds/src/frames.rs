@@ -22,6 +22,7 @@ pub(crate) fn write_all() -> io::Result<()> {
         resume: vec![1, 2, 3],
         deadline_ms: 1000,
         asked_ms: 0,
+        tells_prefill: true,
         trace: None,
     };
     frame("open_frame", 0, &Open::Turn { attempt: 1, request: Box::new(request) })?;
@@ -51,6 +52,7 @@ pub(crate) fn write_all() -> io::Result<()> {
     };
     frame("event_frame", 2, &finished)?;
     frame("event_frame", 3, &TurnEvent::Failed { cause: cause.clone() })?;
+    frame("event_frame", 4, &TurnEvent::Prefill { done: 512, total: 2048 })?;
 
     let samples = vec![StepSample { micros: 1, sequences: 2, tokens: 3 }];
     frame("report_frame", 0, &EngineReport::Load(EngineLoad { samples, ..EngineLoad::default() }))?;

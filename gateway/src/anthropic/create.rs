@@ -11,7 +11,7 @@ use hyper::header::HeaderName;
 use pomona_protocol::said::join_marks;
 use pomona_protocol::{
     Cause, ContextPolicy, FinishReason, ModelId, Principal, Sampling, SessionCommand, SessionEventBody,
-    TurnAsk, TurnId, TurnInput, TurnOrigin,
+    TraceContext, TurnAsk, TurnId, TurnInput, TurnOrigin,
 };
 
 use crate::anthropic::error::Refusal;
@@ -72,7 +72,7 @@ pub(crate) async fn create(
         }
         Some(key) => {
             check_served(&shared, &asked.model)?;
-            let (source, turn) = last(&shared, by, key, asked, after).await?;
+            let (source, turn) = last(&shared, by, key, asked, after, permit.whose().trace).await?;
             (source, turn, Wording::lasting(after))
         }
     };
@@ -127,6 +127,7 @@ async fn last(
     key: String,
     asked: Asked,
     after: Option<u64>,
+    trace: Option<TraceContext>,
 ) -> Result<(Source, TurnId), ApiError> {
     let sessions = shared.handle.sessions();
     let ask = TurnAsk {
@@ -138,7 +139,7 @@ async fn last(
         form: asked.form,
         ..TurnAsk::default()
     };
-    let begun = lasting::begin(&sessions, by, Some((API, &key)), ContextPolicy::Refuse, ask).await;
+    let begun = lasting::begin(&sessions, by, Some((API, &key)), ContextPolicy::Refuse, ask, trace).await;
     let Accepted { session, turn, seq, is_new } = begun?;
     if let Some(cursor) = after {
         let head = if is_new {

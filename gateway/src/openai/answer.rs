@@ -173,7 +173,10 @@ async fn collect(mut choices: Choices) -> Result<Answer, ApiError> {
     while let Some((index, event)) = choices.next().await {
         let choice = &mut answer.choices[index];
         match event {
-            TurnEvent::Queued { .. } | TurnEvent::Started { .. } | TurnEvent::Resumed { .. } => {}
+            TurnEvent::Queued { .. }
+            | TurnEvent::Started { .. }
+            | TurnEvent::Prefill { .. }
+            | TurnEvent::Resumed { .. } => {}
             TurnEvent::Tokens { text, marks, logprobs, .. } => {
                 choice.take(&text, &marks);
                 choice.logprobs.extend(logprobs);

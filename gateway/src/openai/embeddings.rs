@@ -187,7 +187,12 @@ async fn embed(
     let mut events = start(&connection.client, request, whose).await?;
     loop {
         match events.next().await {
-            Some(TurnEvent::Queued { .. } | TurnEvent::Started { .. } | TurnEvent::Resumed { .. }) => {}
+            Some(
+                TurnEvent::Queued { .. }
+                | TurnEvent::Started { .. }
+                | TurnEvent::Prefill { .. }
+                | TurnEvent::Resumed { .. },
+            ) => {}
             Some(TurnEvent::Finished { reason: FinishReason::Cancelled, .. }) => {
                 return Err(Cause::Cancelled.into());
             }

@@ -83,6 +83,8 @@ pub(crate) fn turn_request(
         // The turn actor applies its own limits; a client cannot ask for a shorter one yet.
         deadline_ms: 0,
         asked_ms: unix_seconds() * 1000,
+        // What these APIs say while a prompt is computed has no numbers in it.
+        tells_prefill: false,
         trace: None,
     })
 }

@@ -140,7 +140,7 @@ impl EventStream {
                 let data = ResumedData { index: choice, shown, cause: &cause, node: &node.0 };
                 write_event(out, "pomona.resumed", &data);
             }
-            TurnEvent::Resumed { .. } => {}
+            TurnEvent::Resumed { .. } | TurnEvent::Prefill { .. } => {}
             TurnEvent::Started { .. } => out.put_slice(b": prefill\n\n"),
             TurnEvent::Tokens { text, marks, logprobs, .. } => {
                 self.writer.text(choice, &text, &marks, &logprobs, out);

@@ -12,7 +12,7 @@ use pomona_actors::Sessions;
 use pomona_protocol::said::parts_of;
 use pomona_protocol::{
     Cause, ContextPolicy, Message, Principal, Role, Sampling, SessionChange, SessionCommand,
-    SessionEventBody, SessionId, TurnAsk, TurnId, TurnInput, TurnOrigin, TurnState,
+    SessionEventBody, SessionId, TraceContext, TurnAsk, TurnId, TurnInput, TurnOrigin, TurnState,
 };
 
 use crate::body::read_json;
@@ -67,7 +67,7 @@ pub(crate) async fn create(
     // Who gave a key comes again with it when the connection is lost.
     let ends_with_client = !background && key.is_none();
     let sessions = shared.handle.sessions();
-    let accepted = ask(&sessions, by, key, asked).await?;
+    let accepted = ask(&sessions, by, key, asked, permit.whose().trace).await?;
     if background && !stream {
         let answer = stored::load(&sessions, accepted.session, by, accepted.turn).await?;
         return Ok(with_request_id(json_response(&answer.object()), accepted.turn));
@@ -87,6 +87,7 @@ async fn ask(
     by: Principal,
     key: Option<String>,
     asked: Asked,
+    trace: Option<TraceContext>,
 ) -> Result<Accepted, ApiError> {
     let ask = TurnAsk {
         input: asked.input,
@@ -101,13 +102,14 @@ async fn ask(
     };
     let Some(previous) = asked.previous else {
         let key = key.as_deref().map(|key| (API, key));
-        return Ok(lasting::begin(sessions, by, key, asked.context.unwrap_or_default(), ask).await?);
+        let context = asked.context.unwrap_or_default();
+        return Ok(lasting::begin(sessions, by, key, context, ask, trace).await?);
     };
     let session = session_before(sessions, by, previous).await?;
     if let Some(context) = asked.context {
         adopt(sessions, session, by, context).await?;
     }
-    Ok(lasting::go_on(sessions, session, by, ask).await?)
+    Ok(lasting::go_on(sessions, session, by, ask, trace).await?)
 }
 
 async fn session_before(sessions: &Sessions, by: Principal, previous: TurnId) -> Result<SessionId, ApiError> {

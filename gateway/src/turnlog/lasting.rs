@@ -4,7 +4,7 @@
 use pomona_actors::Sessions;
 use pomona_protocol::{
     Cause, ContextPolicy, ModelId, NewSession, Principal, Sampling, SessionCommand, SessionId, SessionReply,
-    SessionRequest, SessionSettings, SessionView, TurnAsk, TurnId,
+    SessionRequest, SessionSettings, SessionView, TraceContext, TurnAsk, TurnId,
 };
 use sha2::{Digest, Sha256};
 
@@ -41,6 +41,7 @@ pub(crate) async fn begin(
     key: Option<(&str, &str)>,
     context: ContextPolicy,
     ask: TurnAsk,
+    trace: Option<TraceContext>,
 ) -> Result<Accepted, Cause> {
     let session = match key {
         Some((api, key)) => session_of_key(by, api, key),
@@ -52,21 +53,23 @@ pub(crate) async fn begin(
     let new =
         NewSession { title: String::new(), tags: Vec::new(), settings, forked_from: None, turns: Vec::new() };
     sessions.ask(request(session, by, SessionCommand::Create(new))).await?;
-    let accepted = go_on(sessions, session, by, ask).await;
+    let accepted = go_on(sessions, session, by, ask, trace).await;
     if accepted.is_err() && key.is_none() {
         let _ = sessions.ask(request(session, by, SessionCommand::Delete)).await;
     }
     accepted
 }
 
-/// Asks in a session that is there.
+/// Asks in a session that is there; the turn belongs to `trace`.
 pub(crate) async fn go_on(
     sessions: &Sessions,
     session: SessionId,
     by: Principal,
     ask: TurnAsk,
+    trace: Option<TraceContext>,
 ) -> Result<Accepted, Cause> {
-    match sessions.ask(request(session, by, SessionCommand::Ask(ask))).await? {
+    let request = SessionRequest { trace, ..request(session, by, SessionCommand::Ask(ask)) };
+    match sessions.ask(request).await? {
         SessionReply::Accepted { turn, seq, is_new } => Ok(Accepted { session, turn, seq, is_new }),
         SessionReply::View(_) | SessionReply::Done { .. } => Err(unexpected()),
     }
@@ -83,7 +86,7 @@ pub(crate) async fn show(
 
 /// A request that takes the log wherever it ends.
 pub(crate) fn request(session: SessionId, by: Principal, command: SessionCommand) -> SessionRequest {
-    SessionRequest { session, by, expected_seq: None, command }
+    SessionRequest::new(session, by, command)
 }
 
 fn random_id() -> Result<u128, Cause> {

@@ -36,7 +36,7 @@ impl Drop for Leaving {
         }
         let (Some(turn), Ok(runtime)) = (self.turn, Handle::try_current()) else { return };
         let command = SessionCommand::Cancel { turn: Some(turn) };
-        let request = SessionRequest { session: self.session, by: self.by, expected_seq: None, command };
+        let request = SessionRequest::new(self.session, self.by, command);
         let sessions = self.shared.handle.sessions();
         let cancels = async move {
             if let Err(cause) = sessions.ask(request).await {

@@ -51,7 +51,7 @@ impl Passing {
 /// could be cut is not told.
 fn as_log(turn: TurnId, event: TurnEvent) -> Option<SessionEventBody> {
     Some(match event {
-        TurnEvent::Queued { .. } | TurnEvent::Resumed { .. } => return None,
+        TurnEvent::Queued { .. } | TurnEvent::Prefill { .. } | TurnEvent::Resumed { .. } => return None,
         TurnEvent::Started { prompt_tokens, cached_tokens } => {
             SessionEventBody::Started { turn, prompt_tokens, cached_tokens }
         }

@@ -153,7 +153,7 @@ impl Follower {
 }
 
 fn wish(session: SessionId, by: Principal, after: u64) -> SessionAttach {
-    SessionAttach { session, by, name: String::new(), after }
+    SessionAttach::new(session, by, String::new(), after)
 }
 
 /// Why a client was cut off, as the end of its stream.

@@ -3,7 +3,7 @@
 use pomona_actors::Sessions;
 use pomona_protocol::v3::{AcceptedBody, DoneBody};
 use pomona_protocol::{
-    Cause, Principal, SessionCommand, SessionId, SessionReply, SessionRequest, SessionView,
+    Cause, Principal, SessionCommand, SessionId, SessionReply, SessionRequest, SessionView, TraceContext,
 };
 
 /// Who asks what session, and where its log must end for that.
@@ -15,12 +15,14 @@ pub(crate) struct Address {
     pub(crate) by: Principal,
     /// Refuse unless the log ends here.
     pub(crate) expected_seq: Option<u64>,
+    /// The trace of a turn that this makes.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 impl Address {
-    /// Wherever the log ends.
+    /// Wherever the log ends, in no trace.
     pub(crate) fn new(session: SessionId, by: Principal) -> Self {
-        Self { session, by, expected_seq: None }
+        Self { session, by, expected_seq: None, trace: None }
     }
 }
 
@@ -72,8 +74,8 @@ pub(crate) async fn done(
 }
 
 async fn ask(sessions: &Sessions, to: Address, command: SessionCommand) -> Result<SessionReply, Cause> {
-    let Address { session, by, expected_seq } = to;
-    sessions.ask(SessionRequest { session, by, expected_seq, command }).await
+    let Address { session, by, expected_seq, trace } = to;
+    sessions.ask(SessionRequest { session, by, expected_seq, command, trace }).await
 }
 
 /// The session answered a question that was not asked.

@@ -41,6 +41,9 @@ pub(crate) fn passing(session: &str, body: EnvelopeBody) -> Envelope {
 pub(crate) fn live_body(live: SessionLive) -> EnvelopeBody {
     match live {
         SessionLive::Queued { turn, ahead } => EnvelopeBody::TurnQueued { turn: turn.to_string(), ahead },
+        SessionLive::Prefill { turn, done, total } => {
+            EnvelopeBody::TurnPrefill { turn: turn.to_string(), done, total }
+        }
         SessionLive::Resumed { turn, shown, cause, node } => {
             EnvelopeBody::TurnResumed { turn: turn.to_string(), shown, cause, node: node.0 }
         }
@@ -72,6 +75,7 @@ pub(crate) fn kind(body: &EnvelopeBody) -> &'static str {
         EnvelopeBody::SessionDeleted { .. } => "session.deleted",
         EnvelopeBody::CaughtUp { .. } => "caught_up",
         EnvelopeBody::TurnQueued { .. } => "turn.queued",
+        EnvelopeBody::TurnPrefill { .. } => "turn.prefill",
         EnvelopeBody::TurnResumed { .. } => "turn.resumed",
         EnvelopeBody::Presence { .. } => "presence",
         EnvelopeBody::Typing { .. } => "typing",

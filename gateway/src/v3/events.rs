@@ -60,7 +60,7 @@ pub(crate) async fn stream(
     let name = client_name(query.text("name")?.unwrap_or_default())?;
     let coalesce = coalesce(query.number("coalesce_ms", 0..=u64::MAX)?, &headers, &shared.session)?;
     let pace = Pace { coalesce, heartbeat: Some(Duration::from_secs(shared.api.sse_keep_alive_s)) };
-    let wish = SessionAttach { session, by, name, after };
+    let wish = SessionAttach::new(session, by, name, after);
     let feed = attach(&shared.handle.sessions(), wish, pace).await?;
     Ok(sse::response(EventBody::new(feed, permit)))
 }

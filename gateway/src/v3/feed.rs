@@ -72,6 +72,13 @@ pub(crate) async fn attach(
     Ok(Feed::new(session, after, sessions.attach(attach).await?, pace))
 }
 
+impl Feed<SessionStream> {
+    /// Which of the clients of its session this is, where that is known.
+    pub(crate) fn client(&self) -> Option<u64> {
+        self.source.client()
+    }
+}
+
 impl<S: Source> Feed<S> {
     /// What `source` says behind the number `after`, with which it was opened.
     pub(crate) fn new(session: SessionId, after: u64, source: S, pace: Pace) -> Self {

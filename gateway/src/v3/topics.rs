@@ -75,7 +75,7 @@ pub(crate) async fn stream(
     let pace = Pace { coalesce, heartbeat: None };
     let sessions = shared.handle.sessions();
     let attached = cursors.iter().map(|&(session, after)| {
-        let wish = SessionAttach { session, by, name: name.clone(), after };
+        let wish = SessionAttach::new(session, by, name.clone(), after);
         attach(&sessions, wish, pace)
     });
     let mut feeds = Feeds::new();

@@ -15,7 +15,7 @@ use pomona_protocol::{Cause, Principal, SessionCommand, SessionView, TurnId, Tur
 use crate::body::{read_json, read_json_or_default};
 use crate::errors::ApiError;
 use crate::openai::answer::json_response;
-use crate::state::Shared;
+use crate::state::{RequestSpan, Shared};
 use crate::v3::asking::{self, Address};
 use crate::v3::bodies::Asked;
 use crate::v3::extract::{SessionPath, idempotency_key, parse_id};
@@ -49,10 +49,11 @@ pub(crate) async fn ask(
     SessionPath(session): SessionPath,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let trace = RequestSpan::context_of(&request);
     let header = idempotency_key(request.headers())?;
     let body: AskBody = read_json(request, &shared.limits).await?;
     let asked = Asked::read(body, header, shared.api.messages_max)?;
-    let to = Address { session, by, expected_seq: asked.expected_seq };
+    let to = Address { session, by, expected_seq: asked.expected_seq, trace };
     let accepted = asking::accepted(&shared.handle.sessions(), to, asked.into_ask()?).await?;
     Ok(accepted_response(&accepted))
 }
@@ -86,10 +87,11 @@ pub(crate) async fn edit(
     SessionPath(session): SessionPath,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let trace = RequestSpan::context_of(&request);
     let header = idempotency_key(request.headers())?;
     let body: AskBody = read_json(request, &shared.limits).await?;
     let asked = Asked::read(body, header, shared.api.messages_max)?;
-    branch(&shared, by, session, asked, Asked::into_edit).await
+    branch(&shared, Address { trace, ..Address::new(session, by) }, asked, Asked::into_edit).await
 }
 
 /// Answers the question of a turn once more, on a branch of its own.
@@ -121,22 +123,21 @@ pub(crate) async fn regenerate(
     SessionPath(session): SessionPath,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let trace = RequestSpan::context_of(&request);
     let header = idempotency_key(request.headers())?;
     let body: AskBody = read_json_or_default(request, &shared.limits).await?;
     let asked = Asked::read(body, header, shared.api.messages_max)?;
-    branch(&shared, by, session, asked, Asked::into_regenerate).await
+    branch(&shared, Address { trace, ..Address::new(session, by) }, asked, Asked::into_regenerate).await
 }
 
 /// Makes a sibling of the turn that is named, or of the last one.
 async fn branch(
     shared: &Shared,
-    by: Principal,
-    session: pomona_protocol::SessionId,
+    to: Address,
     asked: Asked,
     command: fn(Asked, TurnId) -> Result<SessionCommand, ApiError>,
 ) -> Result<Response, ApiError> {
     let sessions = shared.handle.sessions();
-    let to = Address::new(session, by);
     let (first, repeated) = match asked.turn {
         Some(turn) => (turn, None),
         None => last_turn(&asking::view(&sessions, to, SessionCommand::Show).await?)?,

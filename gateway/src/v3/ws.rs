@@ -25,6 +25,7 @@ use pomona_protocol::limits::SESSION_FRAME_BYTES_MAX;
 use tokio::sync::oneshot;
 
 use crate::errors::ApiError;
+use crate::guard::TRACEPARENT;
 use crate::state::{Connection, Permit, Serves, Shared, Upgrade};
 use crate::v3::extract::coalesce;
 use crate::v3::ws_socket::Socket;
@@ -45,6 +46,8 @@ const OVERSIZE_READ: usize = 2;
 pub(crate) struct Client {
     pub(crate) by: Principal,
     pub(crate) coalesce: Duration,
+    /// Whether it opened the socket in a trace of its own.
+    pub(crate) is_in_trace: bool,
 }
 
 /// Opens a WebSocket for many sessions.
@@ -72,7 +75,8 @@ pub(crate) async fn open(
         Some(protocol) => upgrade.protocols([protocol]),
         None => upgrade,
     };
-    let client = Client { by, coalesce: coalesce(None, &headers, &shared.session)? };
+    let coalesce = coalesce(None, &headers, &shared.session)?;
+    let client = Client { by, coalesce, is_in_trace: headers.contains_key(TRACEPARENT) };
     let (send, socket) = oneshot::channel();
     connection.upgrade_to(Upgrade { socket, permit, serves: Serves::Sessions(client) });
     let limit = (shared.limits.body_bytes_max as usize).saturating_mul(OVERSIZE_READ);

@@ -20,7 +20,7 @@ use crate::errors::ApiError;
 const REF_BYTES_MAX: usize = 128;
 
 /// Fields that stand in every message, besides those of its type.
-const HEAD_FIELDS: [&str; 3] = ["type", "ref", "session"];
+const HEAD_FIELDS: [&str; 4] = ["type", "ref", "session", "traceparent"];
 
 /// What every message has.
 #[derive(Debug, Deserialize)]
@@ -31,6 +31,9 @@ pub(super) struct Head {
     pub(super) reference: Option<Ref>,
     #[serde(default)]
     pub(super) session: Option<String>,
+    /// The trace that it belongs to, as the header of that name has it.
+    #[serde(default)]
+    pub(super) traceparent: Option<String>,
 }
 
 /// The client's name for a message: a text or a number.
@@ -119,7 +122,13 @@ pub(super) enum Done {
     /// `cancel` and `typing`: where the log ends; `detach`: the last number that was said.
     Over(DoneBody),
     /// `attach`: the past from `after` up to `head_seq` follows, then the present.
-    Attached { session: String, head_seq: u64 },
+    Attached {
+        session: String,
+        head_seq: u64,
+        /// Which of the clients in `presence` this one is; left out where an older gateway does not say it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client: Option<u64>,
+    },
 }
 
 impl Told {
@@ -252,6 +261,14 @@ mod tests {
     }
 
     #[test]
+    fn a_message_may_say_which_trace_it_belongs_to() {
+        let message = br#"{"type":"submit","session":"s","traceparent":"00-4b-00-01","input":"a"}"#;
+        let head = read_head(message).unwrap();
+        assert_eq!(head.traceparent.as_deref(), Some("00-4b-00-01"));
+        assert!(matches!(read_body(&head, message), Ok(Said::Submit(_))));
+    }
+
+    #[test]
     fn garbage_is_named_and_never_more_than_an_error() {
         let deep = format!(r#"{{"type":"submit","input":{}{}}}"#, "[".repeat(9000), "]".repeat(9000));
         let deep_aside = format!(r#"{{"x":{}{},"type":"ping"}}"#, "[".repeat(1000), "]".repeat(1000));
@@ -293,7 +310,7 @@ mod tests {
         let session = "ses_0".to_owned();
         let reference = Some(Ref::Text("a".to_owned()));
         let done = Done::Over(DoneBody { session: session.clone(), seq: 4 });
-        let attached = Done::Attached { session: session.clone(), head_seq: 9 };
+        let attached = |client| Done::Attached { session: session.clone(), head_seq: 9, client };
         let accepted = AcceptedBody { session: session.clone(), turn: "turn_0".into(), seq: 5, is_new: true };
         let error = ApiError::invalid("type", "type is `x`");
         for (told, expected) in [
@@ -302,8 +319,12 @@ mod tests {
                 json!({"type": "reply", "ref": "a", "ok": {"session": "ses_0", "seq": 4}}),
             ),
             (
-                Told::Reply { reference: None, ok: attached },
+                Told::Reply { reference: None, ok: attached(None) },
                 json!({"type": "reply", "ok": {"session": "ses_0", "head_seq": 9}}),
+            ),
+            (
+                Told::Reply { reference: None, ok: attached(Some(3)) },
+                json!({"type": "reply", "ok": {"session": "ses_0", "head_seq": 9, "client": 3}}),
             ),
             (
                 Told::Reply { reference: Some(Ref::Number(3)), ok: Done::Accepted(accepted) },

@@ -1,7 +1,8 @@
 //! From what a client says over the WebSocket to work that is begun, or refused by name.
 
 use hyper::{HeaderMap, StatusCode};
-use pomona_protocol::{SessionAttach, SessionCommand, SessionId, SessionRequest};
+use pomona_actors::Span;
+use pomona_protocol::{SessionAttach, SessionCommand, SessionId, SessionRequest, TraceContext};
 
 use crate::errors::ApiError;
 use crate::v3::bodies::Asked;
@@ -14,6 +15,8 @@ use crate::v3::ws_work::{Concluded, Outcome, ask, attach};
 /// Commands of one socket that may be under way, besides attaching; more pin memory and gain nothing, since each takes
 /// about one commit.
 const COMMANDS_MAX: usize = 32;
+/// What spans call this route.
+const ROUTE: &str = "/v3/ws";
 
 impl Socket {
     /// Begins what was asked of a session. Its answer comes by [`Socket::conclude`].
@@ -49,14 +52,30 @@ impl Socket {
         }
         match command {
             Some((command, expected_seq)) => {
-                let request = SessionRequest { session, by: self.client.by, expected_seq, command };
-                self.lanes.push(session, ask(self.shared.handle.sessions(), reference, request));
+                let asks = matches!(command, SessionCommand::Ask(_));
+                let (span, trace) = if asks { self.trace(head) } else { (None, None) };
+                let request = SessionRequest { session, by: self.client.by, expected_seq, command, trace };
+                self.lanes.push(session, ask(self.shared.handle.sessions(), reference, request, span));
             }
             None => self.lanes.push(session, async move {
                 Concluded { session, reference, is_attach: false, outcome: Ok(Outcome::Detached) }
             }),
         }
         Ok(())
+    }
+
+    /// The trace of a turn that a message asks for: its own, else that in which the client opened the socket, else maybe a new one.
+    fn trace(&self, head: &Head) -> (Option<Span>, Option<TraceContext>) {
+        let asked = head.traceparent.as_deref().and_then(|asked| asked.parse().ok());
+        if asked.is_none() && self.client.is_in_trace {
+            return (None, self.permit.whose().trace);
+        }
+        let mut span = self.shared.handle.request_span(asked);
+        if let Some(span) = &mut span {
+            span.set("http.route", ROUTE);
+        }
+        let trace = span.as_ref().map(Span::context);
+        (span, trace)
     }
 
     fn begin_attach(
@@ -85,7 +104,7 @@ impl Socket {
         self.names.insert(session, name.clone());
         self.attaching += 1;
         let pace = Pace { coalesce, heartbeat: None };
-        let wish = SessionAttach { session, by: self.client.by, name, after };
+        let wish = SessionAttach::new(session, self.client.by, name, after);
         self.lanes.push(session, attach(self.shared.handle.sessions(), reference, wish, pace));
         Ok(())
     }

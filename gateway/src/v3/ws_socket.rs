@@ -51,7 +51,8 @@ pub(super) struct Socket {
     pings: Interval,
     last_heard: Instant,
     silence: Silence,
-    _permit: Permit,
+    /// Held for its drop; says in which trace the socket was opened.
+    pub(super) permit: Permit,
 }
 
 impl Socket {
@@ -78,7 +79,7 @@ impl Socket {
             pings,
             last_heard: Instant::now(),
             silence: Silence::new(Duration::from_secs(shared.api.sse_keep_alive_s)),
-            _permit: permit,
+            permit,
         }
     }
 
@@ -208,8 +209,9 @@ impl Socket {
             Ok(Outcome::Replied(reply)) => done(session, reply),
             Ok(Outcome::Attached(_)) if self.feeds.contains(session) => Err(already_attached()),
             Ok(Outcome::Attached(attached)) => {
+                let client = attached.feed.client();
                 self.feeds.add(session, attached.feed);
-                Ok(Done::Attached { session: session.to_string(), head_seq: attached.head_seq })
+                Ok(Done::Attached { session: session.to_string(), head_seq: attached.head_seq, client })
             }
             Ok(Outcome::Detached) => match self.feeds.remove(session) {
                 Some(seq) => Ok(Done::Over(DoneBody { session: session.to_string(), seq })),

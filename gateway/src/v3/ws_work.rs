@@ -1,6 +1,6 @@
 //! What the WebSocket has the sessions do, and what came of it.
 
-use pomona_actors::{SessionStream, Sessions};
+use pomona_actors::{SessionStream, Sessions, Span};
 use pomona_protocol::v3::{AcceptedBody, DoneBody};
 use pomona_protocol::{SessionAttach, SessionCommand, SessionId, SessionReply, SessionRequest};
 
@@ -34,10 +34,18 @@ pub(super) struct Attached {
     pub(super) head_seq: u64,
 }
 
-/// Asks a session something.
-pub(super) async fn ask(sessions: Sessions, reference: Option<Ref>, request: SessionRequest) -> Concluded {
+/// Asks a session something; `span` ends with the answer.
+pub(super) async fn ask(
+    sessions: Sessions,
+    reference: Option<Ref>,
+    request: SessionRequest,
+    span: Option<Span>,
+) -> Concluded {
     let session = request.session;
     let replied = sessions.ask(request).await;
+    if let (Some(mut span), Err(cause)) = (span, &replied) {
+        span.fail(cause.code());
+    }
     let outcome = replied.map(Outcome::Replied).map_err(ApiError::from);
     Concluded { session, reference, is_attach: false, outcome }
 }

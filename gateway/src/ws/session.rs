@@ -212,7 +212,7 @@ impl Session {
                 let (cause, node) = (cause.as_str(), node.0.as_str());
                 encode(&mut self.buffer, &Said::Resumed { id, shown, cause, node })
             }
-            TurnEvent::Resumed { .. } => return Ok(()),
+            TurnEvent::Resumed { .. } | TurnEvent::Prefill { .. } => return Ok(()),
             TurnEvent::Started { prompt_tokens, cached_tokens } => {
                 let turn = turn.turn.as_str();
                 encode(&mut self.buffer, &Said::Started { id, turn, prompt_tokens, cached_tokens })

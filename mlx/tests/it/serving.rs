@@ -52,6 +52,7 @@ async fn answer(socket: &Path, prompt: &str, resume: &[u32]) -> Vec<u32> {
         form: AnswerForm::default(),
         resume: resume.to_vec(),
         asked_ms: 0,
+        tells_prefill: false,
         trace: None,
         deadline_ms: 0,
     };

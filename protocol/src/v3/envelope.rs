@@ -168,6 +168,16 @@ pub enum EnvelopeBody {
         /// Turns before it.
         ahead: u32,
     },
+    /// How far the prompt of a turn is read.
+    #[serde(rename = "turn.prefill")]
+    TurnPrefill {
+        /// The turn.
+        turn: String,
+        /// Tokens of the prompt that are read, cached ones included.
+        done: u32,
+        /// Tokens of the prompt.
+        total: u32,
+    },
     /// A turn goes on elsewhere.
     #[serde(rename = "turn.resumed")]
     TurnResumed {

@@ -199,10 +199,7 @@ async fn turn(engine: &Engine, request: &TurnRequest, writer: &mut Writer) -> Re
     }
     let end = request.sampling.max_tokens.unwrap_or(u32::MAX).min(plan.len());
     let mut index = request.resume.len() as u32;
-    if script.prefill_us > 0 {
-        let _prefilling = Counted::new(&engine.prefilling, prompt_tokens + index);
-        tokio::time::sleep(script.prefill_time(prompt_tokens + index)).await;
-    }
+    prefill(engine, request, &script, prompt_tokens, writer).await?;
     let token_time = script.token_time();
     let mut pace = (!token_time.is_zero()).then(|| tokio::time::interval(token_time));
     while index < end {
@@ -232,6 +229,29 @@ async fn turn(engine: &Engine, request: &TurnRequest, writer: &mut Writer) -> Re
     };
     let usage = Usage { prompt_tokens, completion_tokens: end, ..Usage::default() };
     writer.send(&TurnEvent::finished(reason, "", usage)).await
+}
+
+/// The time before the first token, and what is said of it.
+async fn prefill(
+    engine: &Engine,
+    request: &TurnRequest,
+    script: &Script,
+    prompt_tokens: u32,
+    writer: &mut Writer,
+) -> Result<()> {
+    let tokens = prompt_tokens + request.resume.len() as u32;
+    let _prefilling = (script.prefill_us > 0).then(|| Counted::new(&engine.prefilling, tokens));
+    let pieces = if request.tells_prefill { script.prefill + 1 } else { 1 };
+    for piece in 1..=pieces {
+        if script.prefill_us > 0 {
+            tokio::time::sleep(script.prefill_time(tokens) / pieces).await;
+        }
+        if piece < pieces {
+            let done = u64::from(prompt_tokens) * u64::from(piece) / u64::from(pieces);
+            writer.send(&TurnEvent::Prefill { done: done as u32, total: prompt_tokens }).await?;
+        }
+    }
+    Ok(())
 }
 
 /// A number that is part of a gauge for as long as this lives.

@@ -200,6 +200,7 @@ fn accept(
         sampling: sampling.clone(),
         resume,
         sink,
+        tells_prefill: false,
     });
     events
 }

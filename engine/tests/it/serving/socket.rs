@@ -136,6 +136,7 @@ pub(crate) fn request(input: TurnInput, sampling: Sampling) -> TurnRequest {
         resume: Vec::new(),
         deadline_ms: 0,
         asked_ms: 0,
+        tells_prefill: false,
         trace: None,
     }
 }

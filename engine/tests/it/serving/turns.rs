@@ -55,6 +55,40 @@ fn a_turn_is_started_before_its_prompt_is_computed() {
     assert_eq!(drain(&mut events), [TurnEvent::Started { prompt_tokens: 200, cached_tokens: 0 }]);
 }
 
+/// The events of a turn with a prompt of 700 tokens, which are computed in pieces of 48.
+fn long_prompt(tells_prefill: bool) -> Vec<TurnEvent> {
+    let mut backend = FakeBackend::new(64);
+    backend.shape.context_tokens = 1024;
+    let mut engine = generation(backend, LIMITS).0;
+    let (sink, mut events) = mpsc::channel(64);
+    engine.accept(NewTurn {
+        task: Task::Generate,
+        prompt: prompt(1, 700),
+        pictures: Vec::new(),
+        stands_alone: true,
+        channels: Channels::plain(),
+        one_call: false,
+        guide: None,
+        sampling: sampling(|s| s.max_tokens = Some(4)),
+        resume: Vec::new(),
+        sink,
+        tells_prefill,
+    });
+    exhaust(&mut engine);
+    drain(&mut events)
+}
+
+#[test]
+fn who_asks_hears_how_far_a_long_prompt_is_before_the_first_token() {
+    let is_prefill = |event: &TurnEvent| matches!(event, TurnEvent::Prefill { .. });
+    let mut told = long_prompt(true);
+    assert_eq!(told.get(1), Some(&TurnEvent::Prefill { done: 48, total: 700 }), "behind the first step");
+    let last = told.iter().rposition(is_prefill);
+    assert!(last < told.iter().position(|event| matches!(event, TurnEvent::Tokens { .. })));
+    told.retain(|event| !is_prefill(event));
+    assert_eq!(told, long_prompt(false), "nothing else is different, and who does not ask hears nothing");
+}
+
 #[test]
 fn the_second_turn_of_a_chat_computes_only_what_is_new() {
     let backend = FakeBackend::new(64);
@@ -84,6 +118,7 @@ fn a_slow_consumer_pauses_its_own_turn_and_no_other() {
         sampling: request.clone(),
         resume: vec![],
         sink,
+        tells_prefill: false,
     };
     engine.accept(turn);
     let mut other = open(&mut engine, &prompt(2, 5), &request, &[]);

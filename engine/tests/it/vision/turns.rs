@@ -64,6 +64,7 @@ fn turn(case: &Case, pictures: &[Picture], resume: &[u32]) -> (NewTurn, mpsc::Re
         sampling,
         resume: resume.to_vec(),
         sink,
+        tells_prefill: false,
     };
     (turn, events)
 }

@@ -55,9 +55,16 @@ fn turn_body(turn: TurnView) -> SessionTurn {
         usage: turn.usage,
         accepted_seq: turn.accepted_seq,
         accepted_at: turn.accepted_ms,
+        started_at: known(turn.started_ms),
+        first_token_at: known(turn.first_token_ms),
         ended_seq: has_ended.then_some(turn.ended_seq),
         ended_at: has_ended.then_some(turn.ended_ms),
     }
+}
+
+/// A time, where there is one.
+fn known(ms: u64) -> Option<u64> {
+    (ms > 0).then_some(ms)
 }
 
 /// A page of the list.
@@ -123,6 +130,8 @@ mod tests {
             cancelled_by: Some(Principal(3)),
             accepted_seq: 5,
             accepted_ms: 6,
+            started_ms: 6,
+            first_token_ms: 0,
             ended_ms: 7,
             ended_seq: 8,
         }
@@ -144,6 +153,7 @@ mod tests {
             );
             assert_eq!(shown.error.map(|error| error.code).as_deref(), code);
             assert_eq!(shown.origin.of, Some(TurnId(4).to_string()));
+            assert_eq!((shown.started_at, shown.first_token_at), (Some(6), None));
         }
     }
 

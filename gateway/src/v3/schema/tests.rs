@@ -127,6 +127,7 @@ fn passing_bodies() -> Vec<EnvelopeBody> {
     let present = Present { client: 3, by: BY, name: "ann".into() };
     let live = [
         SessionLive::Queued { turn: TURN, ahead: 2 },
+        SessionLive::Prefill { turn: TURN, done: 0, total: 1 },
         SessionLive::Resumed { turn: TURN, shown: 3, cause: "link_lost".into(), node: NodeId::from("n") },
         SessionLive::Presence { clients: vec![present] },
         SessionLive::Typing { by: BY, name: String::new() },

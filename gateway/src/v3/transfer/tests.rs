@@ -26,6 +26,8 @@ fn turn(id: u128, parent: Option<u128>, asks: &str, answer: &str, state: TurnSta
         cancelled_by: None,
         accepted_seq: 2,
         accepted_ms: 10,
+        started_ms: 12,
+        first_token_ms: 15,
         ended_ms: 20,
         ended_seq: 7,
     }

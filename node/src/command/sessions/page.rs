@@ -227,6 +227,8 @@ pub(super) mod tests {
             usage: Usage::default(),
             accepted_seq: 2,
             accepted_at: 0,
+            started_at: None,
+            first_token_at: None,
             ended_seq: None,
             ended_at: None,
         }

@@ -119,7 +119,7 @@ export type Logs =
 export type Passing =
   | (Any & { type: 'caught_up'; head_seq: number })
   | (Any & { type: 'turn.queued'; turn: TurnId; ahead: number })
-  // Newer gateways say how far the prompt is read.
+  // Of long prompts, where they are computed: tokens that are read, of all. Some may be left out.
   | (Any & { type: 'turn.prefill'; turn: TurnId; done: number; total: number })
   | (Any & { type: 'turn.resumed'; turn: TurnId; shown: number; cause: string; node: string })
   | (Any & { type: 'presence'; clients: Present[] })

@@ -5,6 +5,7 @@ import type { SessionEvent } from './events'
 import { Hub, HubError, type AttachState } from './hub'
 
 const SES = 'ses_00000000000000000000000000000001'
+const OTHER = 'ses_00000000000000000000000000000002'
 const TURN = 'turn_00000000000000000000000000000001'
 
 type Spoken = Record<string, unknown> & { type: string; ref?: number; after?: number }
@@ -106,6 +107,19 @@ afterEach(() => {
 })
 
 describe('Hub', () => {
+  it('hears which of those present it is each time it attaches', () => {
+    const numbers: (number | null)[] = []
+    const { hub } = setUp()
+    hub.attach(OTHER, { after: 0, onEvent: () => undefined, onAttached: (client) => numbers.push(client) })
+    for (const client of [7, 8, undefined]) {
+      socket().open()
+      socket().hear({ type: 'reply', ref: socket().last('attach').ref, ok: { session: OTHER, head_seq: 0, client } })
+      socket().lose()
+      vi.advanceTimersByTime(300)
+    }
+    expect(numbers).toEqual([7, 8, null])
+  })
+
   it('attaches behind the cursor and hands on what follows', () => {
     const { text } = setUp(3)
     socket().open()

@@ -12,6 +12,8 @@ export interface AttachOptions {
   /** The last number that is known already. */
   after: number
   onEvent: (event: SessionEvent) => void
+  /** Attached: which of those present this is, where the gateway says so. */
+  onAttached?: (client: number | null) => void
   onState?: (state: AttachState, why?: Failure) => void
 }
 
@@ -221,6 +223,7 @@ export class Hub {
     if (one) {
       one.pending = null
       one.live = true
+      one.options.onAttached?.(typeof ok['client'] === 'number' ? ok['client'] : null)
       return one.options.onState?.('live')
     }
     this.waiting.get(ref)?.resolve(ok)

@@ -26,6 +26,8 @@ export class OpenSession {
   people = $state(0)
 
   transcript: Transcript
+  /** Which of those present this tab is, once it is known. */
+  client: number | null = null
   private detach: (() => void) | null = null
   private ticking: ReturnType<typeof setTimeout> | undefined
   private forgetting: ReturnType<typeof setTimeout> | undefined
@@ -69,6 +71,10 @@ export class OpenSession {
       this.detach = hub.attach(this.id, {
         after,
         onEvent: (event) => this.onChanged(this.transcript.apply(event)),
+        onAttached: (client) => {
+          this.client = client
+          this.people += 1
+        },
         onState: (state, why) => {
           this.isLive = state === 'live'
           if (state === 'gone') this.end(new ApiError(404, why?.code ?? 'session_not_found', 'this session is gone'))

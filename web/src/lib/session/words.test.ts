@@ -39,10 +39,13 @@ describe('words of the chat', () => {
     expect(figures(none, 2048)).toEqual([])
   })
 
-  it('leaves itself out once', () => {
+  it('leaves itself out, and no other tab like it', () => {
     const one = { client: 1, by: 'k', name: 'Safari on Mac' }
-    expect(othersHere([one, { ...one, client: 2 }], { by: 'k', name: 'Safari on Mac' })).toHaveLength(1)
-    expect(othersHere([one], { by: 'other', name: 'Safari on Mac' })).toHaveLength(1)
+    const present = [one, { ...one, client: 2 }]
+    expect(othersHere(present, { ...one, client: 2 })).toEqual([one])
+    expect(othersHere([one], { ...one, client: 3 }), 'a presence from before it came').toEqual([one])
+    expect(othersHere(present, { ...one, client: null }), 'an older gateway').toHaveLength(1)
+    expect(othersHere([one], { client: null, by: 'other', name: 'Safari on Mac' })).toHaveLength(1)
   })
 
   it('names browsers and files', () => {

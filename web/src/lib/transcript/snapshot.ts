@@ -20,7 +20,7 @@ export interface ShownTurn {
   accepted_at: number
   ended_seq: number | null
   ended_at: number | null
-  /** Newer gateways say when its prompt was taken and when its first token came. */
+  /** When its prompt was taken and when its first token came; older gateways do not say it. */
   started_at?: number | null
   first_token_at?: number | null
 }
@@ -44,11 +44,12 @@ export interface ShownSession {
 }
 
 /**
- * From which number on the log is heard: the last turn gets its times that way, and turns that are under way come
- * whole. Everything else is taken from the session as it is shown.
+ * From which number on the log is heard: turns that are under way come whole, and the last one is heard again where its
+ * times are not shown, since the log has them. Everything else is taken from the session as it is shown.
  */
 export function tailStart(shown: ShownSession): number {
-  let from = shown.turns.at(-1)?.accepted_seq ?? shown.head_seq + 1
+  const last = shown.turns.at(-1)
+  let from = last && typeof last.first_token_at !== 'number' ? last.accepted_seq : shown.head_seq + 1
   for (const turn of shown.turns) if (turn.ended_seq === null) from = Math.min(from, turn.accepted_seq)
   return Math.max(shown.oldest_seq - 1, Math.min(shown.head_seq, from - 1), 0)
 }

@@ -241,6 +241,15 @@ describe('a session that is read whole and then followed', () => {
     expect(turn && [answerText(turn), turn.firstAt]).toEqual(['xyz', expect.any(Number)])
   })
 
+  it('hears nothing again of a turn whose times are shown, and has its figures at once', () => {
+    const times = { started_at: 1100, first_token_at: 1500, ended_at: 2500 }
+    const shown = { ...shownAfter(8), turns: [{ ...shownTurn('a', null, 2, 8, 'xyz'), ...times }], active: 'a' }
+    const { transcript, after } = Transcript.from(shown)
+    expect(after).toBe(shown.head_seq)
+    const turn = transcript.branches.branch()[0]
+    expect(turn && statsOf(turn)).toMatchObject({ tokensPerSecond: 2, firstTokenMs: 1499, durationMs: 2499 })
+  })
+
   it('reads only the end of a long log', () => {
     const shown = shownAfter(log.events.length)
     expect(Transcript.from(shown).after).toBe(5)
