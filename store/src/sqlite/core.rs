@@ -23,6 +23,9 @@ use crate::{Bounds, StoreError};
 /// the sync itself.
 const SYNC_AFTER: Duration = Duration::from_millis(45);
 
+/// How long pages of the file stay in memory. A file that only grows would fill the whole cache with what nobody reads
+/// again; the system keeps its own copy of what is in use.
+const PAGES_KEPT: Duration = Duration::from_secs(60);
 /// Logs whose end is remembered; beyond that all are forgotten and asked for again.
 const LOGS_KNOWN_MAX: usize = 65_536;
 
@@ -46,6 +49,8 @@ pub(super) struct Core {
     pub(super) figures: Arc<Figures>,
     is_synchronous_full: bool,
     unsynced_since: Option<Instant>,
+    /// Since when pages of the file are kept.
+    pages_since: Instant,
     // Nobody else may write before the last commit.
     _lock: Arc<Lock>,
 }
@@ -71,6 +76,7 @@ impl Core {
             figures,
             is_synchronous_full: false,
             unsynced_since: None,
+            pages_since: Instant::now(),
             _lock: lock,
         })
     }
@@ -94,6 +100,16 @@ impl Core {
             self.logs.clear();
         }
         Ok(outcomes)
+    }
+
+    /// Forgets the pages of the file once in a while.
+    pub(super) fn forget_pages(&mut self) {
+        if self.pages_since.elapsed() >= PAGES_KEPT {
+            self.pages_since = Instant::now();
+            if let Err(error) = self.execute("PRAGMA shrink_memory") {
+                tracing::warn!(%error, "the store keeps its pages in memory");
+            }
+        }
     }
 
     /// Runs something in one transaction. `synchronous = NORMAL` leaves a commit with the system, where it survives the

@@ -160,6 +160,7 @@ fn run(mut core: Core, queue: &Receiver<Job>, commit: Duration) {
         if !writes.is_empty() {
             begun = Some(Instant::now());
             commit_group(&mut core, writes, replies);
+            core.forget_pages();
         }
         match next {
             Next::Go => {}
