@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use pomona_protocol::{
-    Cause, CreatedToken, ModelId, NewToken, NodeFigures, NodeState, NodeStatus, PeerRole, TokenStatus,
+    Cause, CreatedToken, ModelId, NewToken, NodeFigures, NodeState, NodeStatus, PeerRole, Placement,
+    TokenStatus,
 };
 use pomona_transport::registry::{Member, RegistryError};
 
@@ -109,6 +110,12 @@ impl Handle {
     pub async fn load_model(&self, model: &ModelId, node: Option<&str>) -> Result<(), Cause> {
         let (model, node) = (model.clone(), self.id_of(node).await?);
         self.ask_fleet(|reply| FleetMessage::Load { model, node, reply }).await?
+    }
+
+    /// Every member with what a load of a model would do there.
+    pub async fn placement(&self, model: &ModelId) -> Result<Placement, Cause> {
+        let model = model.clone();
+        self.ask_fleet(|reply| FleetMessage::Place { model, reply }).await?
     }
 
     /// Has a model's replica ended: on this member, or all of them.

@@ -18,6 +18,7 @@
 mod admin;
 pub mod api;
 pub mod observer;
+mod rules;
 
 mod root;
 mod shared;
@@ -40,8 +41,10 @@ mod engine_link;
 mod engine_process;
 mod engines;
 mod hosting;
+mod hub;
 mod model;
 mod models;
+mod removal;
 mod speed;
 mod weights;
 
@@ -59,9 +62,12 @@ mod tests;
 
 pub use api::{AuthorityParts, Client, Handle, MeshParts, OnGateways, Parts, StartError, System, TurnStream};
 pub use downloads::{DownloadRefused, HubSource, NewDownload};
+pub use hub::{HubFailure, HubRefused};
 pub use insight::Insight;
 pub use logs::{LogCursors, LogSource};
 pub use observer::{Observation, Observer, Unobserved};
+pub use removal::RemoveRefused;
+pub use rules::Rules;
 pub use sessions::{SessionStream, Sessions};
 pub use shared::LocalModel;
 pub use trace::{Span, SpanRecord, SpanValue, is_drawn};

@@ -18,7 +18,7 @@ use pomona_engine::backend::Accelerator;
 use pomona_protocol::{Cause, ModelCard, ModelId, NodeFigures, NodeId, NodeReport, PathKind, PeerRole};
 use pomona_transport::{Endpoint, Identity};
 use ractor::ActorRef;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::api::{AuthorityParts, Parts};
 use crate::counts::Counts;
@@ -27,6 +27,7 @@ use crate::downloads::{DownloadsMessage, HubSource};
 use crate::engines::Engines;
 use crate::fleet::FleetMessage;
 use crate::hosting::Hosted;
+use crate::hub::QUESTIONS_MAX;
 use crate::links::{Bulletin, LinksMessage, Peer, Peers};
 use crate::logs::LogSource;
 use crate::models::ModelsMessage;
@@ -115,6 +116,8 @@ pub(crate) struct Shared {
     pub(crate) server_certificate: ArcSwapOption<(SystemTime, SystemTime)>,
     /// Where models are downloaded from.
     pub(crate) hub: Option<HubSource>,
+    /// Places for questions to it.
+    pub(crate) hub_questions: Semaphore,
     pub(crate) downloads: ArcSwapOption<ActorRef<DownloadsMessage>>,
     pub(crate) models: ArcSwapOption<ActorRef<ModelsMessage>>,
     pub(crate) clients: ArcSwapOption<ActorRef<()>>,
@@ -173,6 +176,7 @@ impl Shared {
             authority: parts.mesh.and_then(|mesh| mesh.authority),
             sessions: SessionTable::new(parts.store, parts.session),
             hub: parts.hub,
+            hub_questions: Semaphore::new(QUESTIONS_MAX),
             downloads: ArcSwapOption::empty(),
             models: ArcSwapOption::empty(),
             clients: ArcSwapOption::empty(),

@@ -7,10 +7,14 @@
 //! wanted, nobody pinned and nobody uses, least recently used ones first. Nothing is ever moved for beauty.
 //! How long an idle replica stays is [`crate::retention`]'s.
 
+#[path = "placement_survey.rs"]
+mod survey;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use pomona_protocol::{ModelId, NodeId};
 
+pub use self::survey::{Survey, SurveyedHost, place_on, survey};
 pub use crate::placement_words::{
     Assignment, Host, Hosted, Load, OnDemand, Plan, Reason, Refusal, Unload, Wanted,
 };
@@ -238,6 +242,21 @@ impl Table {
 
     /// Loads a model on the best node that can take it.
     fn place(&mut self, model: &ModelId) -> Placed {
+        let (node, evictions) = self.best(model)?;
+        let memory_bytes = self.bytes_on(&node, model);
+        let fetch_from = self.sources(&node, model);
+        if let Some(row) = self.rows.get_mut(&node) {
+            row.models.retain(|model, _| !evictions.contains(model));
+            let held =
+                Held { bytes: memory_bytes, turns: 0, idle_ms: 0, is_evictable: false, has_failed: false };
+            row.models.insert(model.clone(), held);
+        }
+        let unloads = evictions.into_iter().map(|model| Unload { model, node: node.clone() }).collect();
+        Ok((unloads, Load { model: model.clone(), node, memory_bytes, fetch_from }))
+    }
+
+    /// The best node that can take a model, and what goes from it first; or why no node can.
+    fn best(&self, model: &ModelId) -> Result<(NodeId, Vec<ModelId>), Vec<(NodeId, Reason)>> {
         let mut best = None;
         let mut reasons = Vec::new();
         for (node, row) in &self.rows {
@@ -253,21 +272,14 @@ impl Table {
                 Err(reason) => reasons.push((node.clone(), reason)),
             }
         }
-        let Some(((.., node), evictions)) = best else { return Err(reasons) };
-        let memory_bytes = self.bytes_on(&node, model);
+        best.map(|((.., node), evictions)| (node, evictions)).ok_or(reasons)
+    }
+
+    /// Whose disk has the weights, when a node's own does not.
+    fn sources(&self, node: &NodeId, model: &ModelId) -> Vec<NodeId> {
         let sources = self.rows.iter().filter(|(_, row)| row.has_weights(model));
-        let mut fetch_from: Vec<_> = sources.map(|(node, _)| node.clone()).collect();
-        if fetch_from.contains(&node) {
-            fetch_from.clear();
-        }
-        if let Some(row) = self.rows.get_mut(&node) {
-            row.models.retain(|model, _| !evictions.contains(model));
-            let held =
-                Held { bytes: memory_bytes, turns: 0, idle_ms: 0, is_evictable: false, has_failed: false };
-            row.models.insert(model.clone(), held);
-        }
-        let unloads = evictions.into_iter().map(|model| Unload { model, node: node.clone() }).collect();
-        Ok((unloads, Load { model: model.clone(), node, memory_bytes, fetch_from }))
+        let sources: Vec<_> = sources.map(|(node, _)| node.clone()).collect();
+        if sources.contains(node) { Vec::new() } else { sources }
     }
 
     /// What has to go from a node so that it can take a model, or why it cannot.
@@ -281,6 +293,11 @@ impl Table {
             None if !self.sizes.contains_key(model) => return Err(Reason::NoWeights),
             None => {}
         }
+        self.room(row, model)
+    }
+
+    /// What has to go from a node so that its memory holds a model.
+    fn room(&self, row: &Row, model: &ModelId) -> Result<Vec<ModelId>, Reason> {
         let needs = self.bytes_on(&row.host.node, model);
         row.evictions(needs).ok_or_else(|| {
             let free =

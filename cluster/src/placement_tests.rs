@@ -9,7 +9,7 @@ fn offer(model: &str, memory_bytes: u64) -> ModelOffer {
     ModelOffer { model: ModelId::from(model), memory_bytes, digest: String::new(), card: None }
 }
 
-fn hosted(model: &str, memory_bytes: u64, turns: u32) -> Hosted {
+pub(super) fn hosted(model: &str, memory_bytes: u64, turns: u32) -> Hosted {
     Hosted {
         model: ModelId::from(model),
         memory_bytes,
@@ -20,7 +20,7 @@ fn hosted(model: &str, memory_bytes: u64, turns: u32) -> Hosted {
     }
 }
 
-fn host(node: &str, memory_bytes: u64, offers: &[(&str, u64)], replicas: Vec<Hosted>) -> Host {
+pub(super) fn host(node: &str, memory_bytes: u64, offers: &[(&str, u64)], replicas: Vec<Hosted>) -> Host {
     Host {
         node: NodeId::from(node),
         hosts: true,
@@ -33,7 +33,7 @@ fn host(node: &str, memory_bytes: u64, offers: &[(&str, u64)], replicas: Vec<Hos
     }
 }
 
-fn wanted(list: &[(&str, u32)]) -> Vec<Wanted> {
+pub(super) fn wanted(list: &[(&str, u32)]) -> Vec<Wanted> {
     list.iter()
         .map(|(model, replicas)| Wanted { model: ModelId::from(*model), replicas: *replicas })
         .collect()
@@ -225,13 +225,13 @@ fn any_host() -> impl Strategy<Value = Host> {
 }
 
 prop_compose! {
-    fn any_view()(hosts in prop::collection::vec(any_host(), 0..8)) -> Vec<Host> {
+    pub(super) fn any_view()(hosts in prop::collection::vec(any_host(), 0..8)) -> Vec<Host> {
         let name = |(at, host): (usize, Host)| Host { node: NodeId(format!("n{at}")), ..host };
         hosts.into_iter().enumerate().map(name).collect()
     }
 }
 
-fn any_wishes() -> impl Strategy<Value = Vec<Wanted>> {
+pub(super) fn any_wishes() -> impl Strategy<Value = Vec<Wanted>> {
     prop::collection::vec((0usize..4, 0u32..6), 0..5).prop_map(|list| {
         let list: Vec<_> = list.into_iter().map(|(at, count)| (MODELS[at].0, count)).collect();
         wanted(&list)

@@ -9,6 +9,8 @@ use toml::de::DeValue;
 
 use crate::Kind;
 
+/// Bytes of a host's name; the domain name system has no longer ones.
+const HOST_BYTES_MAX: usize = 253;
 /// Levels of the log, quietest first.
 const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
@@ -26,6 +28,9 @@ impl Kind {
             Kind::List => "a list of texts".to_owned(),
             Kind::Hosts => "a list of host names without scheme, port or path".to_owned(),
             Kind::Origins => "a list of origins such as https://chat.example.org".to_owned(),
+            Kind::Addresses { max } => format!(
+                "a list of at most {max} origins such as http://192.168.1.7:9999 or https://pomona.example, without a path and with a name or an IPv4 address"
+            ),
             Kind::LogFilter => {
                 format!("a level ({}) or directives such as info,pomona_actors=debug", LEVELS.join(", "))
             }
@@ -43,7 +48,7 @@ impl Kind {
             (Kind::Float { .. }, DeValue::Integer(number)) => {
                 self.accept_float(number.as_str().parse().ok()?)
             }
-            (Kind::List | Kind::Hosts | Kind::Origins, DeValue::Array(items)) => self.accept_list(
+            (kind, DeValue::Array(items)) if kind.is_list() => self.accept_list(
                 items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect::<Option<_>>()?,
             ),
             (Kind::Address | Kind::Choice(_) | Kind::Optional | Kind::LogFilter, DeValue::String(text)) => {
@@ -60,15 +65,19 @@ impl Kind {
             Kind::Switch => text.trim().parse::<bool>().ok().map(toml::Value::from),
             Kind::Integer { .. } => self.accept_integer(text.trim().replace('_', "").parse().ok()?),
             Kind::Float { .. } => self.accept_float(text.trim().parse().ok()?),
-            Kind::List | Kind::Hosts | Kind::Origins if text.trim_start().starts_with('[') => {
+            kind if kind.is_list() && text.trim_start().starts_with('[') => {
                 self.accept_toml(DeValue::parse(text.trim()).ok()?.get_ref())
             }
-            Kind::List | Kind::Hosts | Kind::Origins => {
+            Kind::List | Kind::Hosts | Kind::Origins | Kind::Addresses { .. } => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 self.accept_list(items.map(str::to_owned).collect())
             }
             Kind::Address | Kind::Choice(_) | Kind::Optional | Kind::LogFilter => self.accept_word(text),
         }
+    }
+
+    fn is_list(&self) -> bool {
+        matches!(self, Kind::List | Kind::Hosts | Kind::Origins | Kind::Addresses { .. })
     }
 
     fn accept_integer(&self, number: i128) -> Option<toml::Value> {
@@ -96,6 +105,7 @@ impl Kind {
         let allowed = items.iter().all(|item| match self {
             Kind::Hosts => is_host(item),
             Kind::Origins => is_origin(item),
+            Kind::Addresses { max } => items.len() <= *max && is_address(item),
             _ => true,
         });
         allowed.then(|| items.into())
@@ -126,6 +136,20 @@ fn is_origin(text: &str) -> bool {
     let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     authority.is_some_and(|authority| {
         !authority.is_empty() && !authority.contains(|c: char| c.is_whitespace() || "/?#@*".contains(c))
+    })
+}
+
+/// An origin that stands in a page's policy as it is: with nothing that would mean something else there.
+fn is_address(text: &str) -> bool {
+    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    authority.is_some_and(|authority| {
+        let (host, port) = authority.split_once(':').unwrap_or((authority, "80"));
+        let is_digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        let is_port = is_digits && port.parse::<u16>().is_ok_and(|number| number > 0);
+        let is_label = |label: &str| {
+            !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        host.len() <= HOST_BYTES_MAX && host.split('.').all(is_label) && is_port
     })
 }
 
@@ -166,6 +190,33 @@ mod tests {
         ] {
             assert_eq!(is_origin(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_can_stand_in_a_policy_and_nothing_else_can() {
+        for (text, expected) in [
+            ("http://192.168.1.7:9999", true),
+            ("https://pomona.example", true),
+            ("http://mini", true),
+            ("https://pomona.example/", false),
+            ("https://pomona.example:0", false),
+            ("https://pomona.example:65536", false),
+            ("https://pomona.example:+80", false),
+            ("https://a;script-src", false),
+            ("https://a,b", false),
+            ("https://'self'", false),
+            ("https://*.example", false),
+            ("https://a..b", false),
+            ("https://me@pomona.example", false),
+            ("http://[fd00::1]:9999", false),
+            ("pomona.example", false),
+            ("https://", false),
+        ] {
+            assert_eq!(is_address(text), expected, "{text}");
+        }
+        let kind = Kind::Addresses { max: 2 };
+        assert!(kind.accept_text("http://a, https://b").is_some());
+        assert!(kind.accept_text("http://a, https://b, http://c").is_none());
     }
 
     #[test]

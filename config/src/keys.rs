@@ -47,6 +47,11 @@ pub enum Kind {
     Hosts,
     /// A list of web origins: scheme, host and maybe port.
     Origins,
+    /// A list of at most `max` origins that a page's policy can name: scheme, a name or IPv4 address, maybe a port.
+    Addresses {
+        /// How many.
+        max: usize,
+    },
     /// A level, or directives that give targets their levels.
     LogFilter,
 }
@@ -96,6 +101,7 @@ pub const KEYS: &[Key] = &[
     key("gateway", "insecure", Switch),
     key("gateway", "allowed_hosts", Hosts),
     key("gateway", "allowed_origins", Origins),
+    key("gateway", "addresses", Addresses { max: 8 }),
     key("tls", "mode", Choice(&["auto", "off", "authority", "files", "acme"])),
     key("tls", "certificate", Optional),
     key("tls", "key", Optional),

@@ -30,6 +30,11 @@ fn add_range(property: &mut Value, key: &Key) {
         Kind::Origins => {
             property["items"] = json!({ "type": "string", "pattern": "^https?://[^/?#@*\\s]+$" })
         }
+        Kind::Addresses { max } => {
+            property["maxItems"] = max.into();
+            property["items"] =
+                json!({ "type": "string", "pattern": "^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$" });
+        }
         Kind::Address => property["anyOf"] = json!([{ "format": "ipv4" }, { "format": "ipv6" }]),
         _ => {}
     }

@@ -73,6 +73,8 @@ pub struct GatewayConfig {
     pub allowed_hosts: Vec<String>,
     /// Origins of web pages that may call the API besides the gateway's own.
     pub allowed_origins: Vec<String>,
+    /// Other origins under which browsers reach this cluster, 8 at most; the web app's page may ask whether they answer.
+    pub addresses: Vec<String>,
 }
 
 impl Default for GatewayConfig {
@@ -85,6 +87,7 @@ impl Default for GatewayConfig {
             insecure: false,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            addresses: Vec::new(),
         }
     }
 }

@@ -130,6 +130,12 @@ fn a_wrong_value_of_the_file_is_named_with_its_line() {
              (pomona.toml:2)",
         ),
         (
+            "[gateway]\naddresses = [\"https://pomona.example/chat\"]\n",
+            "gateway.addresses = [\"https://pomona.example/chat\"]: expected a list of at most 8 origins such as \
+             http://192.168.1.7:9999 or https://pomona.example, without a path and with a name or an IPv4 address \
+             (pomona.toml:2)",
+        ),
+        (
             "[log]\nlevel = \"inof\"\n",
             "log.level = \"inof\": expected a level (off, error, warn, info, debug, trace) or directives such as \
              info,pomona_actors=debug (pomona.toml:2)",

@@ -27,7 +27,7 @@ use crate::signin::cookie::SignedOut;
 use crate::state::Shared;
 use crate::tls::{ServerCertificate, Tls, TlsError, TlsSource};
 use crate::webhook::{Webhook, WebhookError};
-use crate::{accept, routes};
+use crate::{accept, routes, web};
 
 /// Seconds for which a client may remember that HTTP/3 is served: a day, as most servers say.
 const HTTP3_OFFER_S: u32 = 86_400;
@@ -154,6 +154,7 @@ impl Gateway {
             requests: Arc::new(Semaphore::new(limits.requests_max as usize)),
             connections: Arc::new(Semaphore::new(limits.connections_max as usize)),
             hosts: HostPolicy::new(&gateway, tls.as_ref().map(Tls::names).unwrap_or_default()),
+            page_policy: web::policy(&gateway.addresses),
             fingerprint: format!("pomona-{version}"),
             started_unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
             alt_svc: OnceLock::new(),
@@ -163,6 +164,7 @@ impl Gateway {
             codes: Codes::default(),
             signed_out: SignedOut::default(),
             shutdown,
+            gateway,
             api,
             limits,
             session,

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::routing::{MethodRouter, delete, get, patch, post};
 use hyper::{Method, Uri};
 
-use crate::admin::{downloads, fleet, loading, logs, nodes, notices, tokens};
+use crate::admin::{downloads, fleet, hub, loading, logs, nodes, notices, policy, tokens};
 use crate::errors::ApiError;
 use crate::openai::{chat, completions, embeddings, models};
 use crate::state::Shared;
@@ -157,10 +157,14 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("/admin/nodes/{id}/drain", Key, POST nodes::drain),
     route!("/admin/nodes/{id}/undrain", Key, POST nodes::undrain),
     route!("/admin/nodes/{id}/rename", Key, POST nodes::rename),
+    route!("/admin/models/{id}", Key, DELETE admin::models::remove),
+    route!("/admin/models/{id}/placement", Key, GET admin::models::placement),
     route!("/admin/models/{id}/load", Key, POST loading::load),
     route!("/admin/models/{id}/unload", Key, POST loading::unload),
     route!("/admin/models/{id}/pin", Key, POST loading::pin),
     route!("/admin/models/{id}/unpin", Key, POST loading::unpin),
+    route!("/admin/hub/models", Key, GET hub::search),
+    route!("/admin/hub/model", Key, GET hub::look),
     route!("/admin/downloads", Key, GET downloads::list, POST downloads::create),
     route!("/admin/downloads/{id}", Key, DELETE downloads::remove),
     route!("/admin/downloads/{id}/pause", Key, POST downloads::pause),
@@ -171,6 +175,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("/admin/notifications", Key, GET notices::list),
     route!("/admin/notifications/{id}/ack", Key, POST notices::acknowledge),
     route!("/admin/logs", Key, GET logs::lines),
+    route!("/admin/policy", Key, GET policy::read),
     route!("/v3/me", Key, GET signin::me),
     route!("/v3/sign-in", Open, POST signin::sign_in),
     route!("/v3/sign-in/link", Key, POST signin::link),
@@ -246,7 +251,7 @@ mod tests {
             "/admin/nodes/a/b/drain",
             "/admin/nodes/a/",
             "/admin/nodes/a/paint",
-            "/admin/models/a",
+            "/admin/models/a/b",
             "/v3/sessions/",
             "/v3/sessions/ses_1/paint",
             "/v3/sessions/ses_1/events/",

@@ -9,7 +9,7 @@ use axum::extract::ws::WebSocket;
 use hyper::header::HeaderValue;
 use hyper::{Request, StatusCode};
 use pomona_actors::{Client, Handle, Insight, Span};
-use pomona_config::{ApiConfig, LimitsConfig, SessionConfig};
+use pomona_config::{ApiConfig, GatewayConfig, LimitsConfig, SessionConfig};
 use pomona_protocol::TraceContext;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,7 @@ use crate::v3;
 
 /// Everything that a handler may need; one per gateway.
 pub(crate) struct Shared {
+    pub(crate) gateway: GatewayConfig,
     pub(crate) api: ApiConfig,
     pub(crate) limits: LimitsConfig,
     pub(crate) session: SessionConfig,
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     /// Browsers that signed out.
     pub(crate) signed_out: SignedOut,
     pub(crate) hosts: HostPolicy,
+    /// What the web app's page may do.
+    pub(crate) page_policy: HeaderValue,
     pub(crate) handle: Handle,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) version: String,

@@ -1,9 +1,13 @@
 //! The web app, as `pomona-web` has it: one page for all of its routes, and the files that the page needs.
 //!
 //! The page holds nothing by itself; what it shows it asks the API for. Its policy allows its own files and nothing
-//! inline, so that a text of a model that came to be read as HTML could do nothing.
+//! inline, so that a text of a model that came to be read as HTML could do nothing. It may ask its own gateway, and
+//! whether the cluster's other addresses answer (`gateway.addresses`).
+
+use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap,
@@ -13,25 +17,33 @@ use hyper::{StatusCode, Uri};
 use pomona_web::{Asset, INDEX, find};
 
 use crate::errors::ApiError;
+use crate::state::Shared;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
-                      font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; \
-                      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+                      font-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; \
+                      form-action 'self'; frame-ancestors 'none'; connect-src 'self'";
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 /// What the app has no use for.
 const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=()";
 
+/// What the page may do, with these origins besides its own that it may ask. The configuration let through only what is
+/// an origin.
+pub(crate) fn policy(addresses: &[String]) -> HeaderValue {
+    let further: String = addresses.iter().map(|address| format!(" {address}")).collect();
+    HeaderValue::try_from(format!("{POLICY}{further}")).unwrap_or(HeaderValue::from_static(POLICY))
+}
+
 /// The page of every route of the app.
-pub(crate) async fn page(headers: HeaderMap) -> Response {
-    serve(INDEX, &headers)
+pub(crate) async fn page(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    serve(INDEX, &headers, &shared.page_policy)
 }
 
 /// A file that the page names.
-pub(crate) async fn asset(uri: Uri, headers: HeaderMap) -> Response {
-    serve(uri.path(), &headers)
+pub(crate) async fn asset(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Response {
+    serve(uri.path(), &headers, &shared.page_policy)
 }
 
-fn serve(path: &str, asked: &HeaderMap) -> Response {
+fn serve(path: &str, asked: &HeaderMap, policy: &HeaderValue) -> Response {
     let Some(asset) = find(path) else {
         let message = "there is no such file; the page may be older than this gateway: load it again";
         return ApiError::new(StatusCode::NOT_FOUND, "asset_not_found", message).into_response();
@@ -51,7 +63,6 @@ fn serve(path: &str, asked: &HeaderMap) -> Response {
     say(CACHE_CONTROL, if asset.is_immutable() { "public, max-age=31536000, immutable" } else { "no-cache" });
     say(X_CONTENT_TYPE_OPTIONS, "nosniff");
     say(REFERRER_POLICY, "no-referrer");
-    say(CONTENT_SECURITY_POLICY, POLICY);
     say(PERMISSIONS_POLICY, PERMISSIONS);
     if !is_known {
         say(CONTENT_TYPE, asset.mime);
@@ -59,6 +70,7 @@ fn serve(path: &str, asked: &HeaderMap) -> Response {
             say(CONTENT_ENCODING, encoding);
         }
     }
+    headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
     response
 }
 
@@ -105,15 +117,31 @@ mod tests {
     #[test]
     fn what_a_browser_has_is_not_sent_again() {
         let tag = find(INDEX).unwrap().etag;
-        let known = serve(INDEX, &asked(&[(IF_NONE_MATCH, tag)]));
+        let known = serve(INDEX, &asked(&[(IF_NONE_MATCH, tag)]), &policy(&[]));
         assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
         assert!(known.headers().contains_key(CONTENT_SECURITY_POLICY));
-        assert_eq!(serve(INDEX, &asked(&[(IF_NONE_MATCH, "\"other\"")])).status(), StatusCode::OK);
+        let other = serve(INDEX, &asked(&[(IF_NONE_MATCH, "\"other\"")]), &policy(&[]));
+        assert_eq!(other.status(), StatusCode::OK);
     }
 
     #[test]
     fn no_file_is_an_error_and_never_the_page() {
-        assert_eq!(serve("/assets/gone.js", &HeaderMap::new()).status(), StatusCode::NOT_FOUND);
+        let gone = serve("/assets/gone.js", &HeaderMap::new(), &policy(&[]));
+        assert_eq!(gone.status(), StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn the_page_may_ask_its_own_gateway_and_the_addresses_of_the_cluster() {
+        let sources = |addresses: &[&str]| {
+            let addresses: Vec<String> = addresses.iter().map(|&address| address.to_owned()).collect();
+            let policy = policy(&addresses).to_str().unwrap().to_owned();
+            assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+            policy.split("; ").find_map(|part| part.strip_prefix("connect-src ")).unwrap().to_owned()
+        };
+        assert_eq!(sources(&[]), "'self'");
+        let both = ["http://192.168.1.7:9999", "https://pomona.example"];
+        assert_eq!(sources(&both), "'self' http://192.168.1.7:9999 https://pomona.example");
+        assert_eq!(sources(&["https://a\nb"]), "'self'", "what no header may carry changes nothing");
     }
 
     #[test]

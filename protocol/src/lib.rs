@@ -13,6 +13,7 @@ pub mod figures;
 pub mod fleet;
 pub mod form;
 pub mod frame;
+pub mod hub;
 pub mod ids;
 pub mod join;
 pub mod limits;
@@ -21,6 +22,7 @@ pub mod log;
 pub mod model;
 pub mod notice;
 pub mod objects;
+pub mod placement;
 pub mod said;
 pub mod session;
 mod session_ask;
@@ -45,12 +47,14 @@ pub use figures::{ApiPort, MachineFigures, NodeFigures, ReplicaFigures, ThermalS
 pub use fleet::{ModelOffer, NodeReport, PathKind, PeerRole, ReplicaLoad, ReplicaReport};
 pub use form::{AnswerForm, Effort, OutputFormat, Tool, ToolChoice};
 pub use frame::{FrameDecoder, FrameError, encode_frame};
+pub use hub::{HubAnswer, HubChoice, HubModel, HubRepo};
 pub use ids::{ModelId, NodeId, ReplicaId, SessionId, TurnId};
 pub use join::JoinToken;
 pub use link::{Hello, HelloAnswer, LinkPurpose, LinkRefusal};
 pub use log::{FleetLogs, LogLevel, LogLine, LogMissing, LogPage, LogQuery};
 pub use model::{Modality, ModelCard};
 pub use notice::{Acknowledged, Notice, NoticeId, NoticeKind, Severity};
+pub use placement::{ModelPlace, NoPlace, PlaceUnload, Placement};
 pub use said::{Mark, Said};
 pub use session::{
     ContextPolicy, Permission, Principal, SessionChange, SessionEvent, SessionEventBody, SessionSettings,

@@ -87,6 +87,8 @@ async fn a_download_that_is_taken_back_leaves_nothing() -> Result<()> {
     let (_, download) = ask(&pomona, json!({ "repo": "garden/quince" })).await?;
     let id = id(&download)?;
     until(&pomona, &id, "bytes come", |download| download["bytes_done"].as_u64() > Some(0)).await?;
+    let (status, said) = pomona.api.send(Method::DELETE, "/admin/models/quince", &json!({})).await?;
+    ensure!(status == 409 && said["error"]["code"] == "model_downloading", "{status} {said}");
     let (status, _) = pomona.api.send(Method::DELETE, &format!("/admin/downloads/{id}"), &json!({})).await?;
     ensure!(status == 204, "{status}");
     let partial = home.path().join("data/models/.partial");

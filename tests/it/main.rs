@@ -13,6 +13,7 @@ mod scripted_engine;
 mod shutdown;
 mod startup;
 
+mod choosing;
 mod downloads;
 mod failover;
 mod faults;

@@ -110,6 +110,26 @@ export const a_download_says_how_far_it_is_and_is_paused: Case = async (stage) =
 }
 a_download_says_how_far_it_is_and_is_paused.timeoutMs = 120_000
 
+/** The hub is one of our own: a public one says something else every day. */
+export const a_model_is_found_at_the_hub_and_ordered: Case = async (stage) => {
+  const { page, open } = stage
+  const found = { repo: 'garden/quince', downloads: 7, likes: 1, updated_unix_ms: 1, is_gated: true, tags: [] }
+  const choice = { model: 'quince-Q8_0', format: 'gguf', quantisation: 'Q8_0', files: 3, bytes: 4096, is_here: false, file: 'quince-Q8_0.gguf' }
+  const repo = { repo: found.repo, revision: 'main', commit: 'c0ffee', choices: [choice], default: 0, disk_bytes_free: 1e12 }
+  await page.route('**/admin/hub/models?*', (route) => route.fulfill({ json: { hub: 'https://hub.example', models: [found], has_search: true } }))
+  await page.route('**/admin/hub/model?*', (route) => route.fulfill({ json: repo }))
+  await page.route('**/admin/downloads', (route) => route.fulfill({ status: 202, json: {} }))
+  await open('/models')
+  await page.getByRole('button', { name: 'Download a model' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Download a model' })
+  await dialog.getByRole('searchbox').fill('quince')
+  await dialog.getByRole('button', { name: /garden\/quince/ }).click()
+  await dialog.getByRole('radio', { name: /quince-Q8_0/ }).check()
+  const ordered = page.waitForRequest(/\/admin\/downloads$/)
+  await dialog.getByRole('button', { name: 'Download', exact: true }).click()
+  assert.deepEqual((await ordered).postDataJSON(), { repo: 'garden/quince', file: 'quince-Q8_0.gguf' })
+}
+
 /** Needs a gateway whose hub is a mirror with this repository: POMONA_E2E_REPO names it. */
 export const a_model_is_downloaded: Case = async ({ page, open }) => {
   const repo = process.env.POMONA_E2E_REPO

@@ -27,6 +27,13 @@ export const an_address_that_may_not_be_asked_is_said_so: Case = async ({ page, 
   await page.getByText(/Not tested\. This gateway lets its page ask no other origin/).waitFor()
 }
 
+export const an_address_that_the_gateway_knows_is_offered: Case = async ({ page, open }) => {
+  await page.route('**/admin/policy', (route) => route.fulfill({ json: { addresses: ['https://pomona.example'] } }))
+  await open('/settings')
+  await page.getByRole('button', { name: 'Use https://pomona.example' }).click()
+  assert.equal(await page.getByRole('textbox', { name: 'WAN address' }).inputValue(), 'https://pomona.example')
+}
+
 export const nonsense_is_no_address: Case = async ({ page, open }) => {
   await open('/settings')
   await page.getByRole('textbox', { name: 'LAN address' }).fill('ftp://x')

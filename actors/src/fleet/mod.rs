@@ -3,6 +3,7 @@
 //! Spawned and restarted by Root, in nodes as well: there it knows this machine alone.
 
 mod orders;
+mod places;
 mod reporter;
 mod told;
 mod view;
@@ -13,8 +14,10 @@ use std::time::{Duration, Instant};
 
 use pomona_cluster::admission;
 use pomona_cluster::membership::{Effect, Input, Membership, MembershipLimits};
-use pomona_cluster::placement::{Assignment, Host, OnDemand, Wanted, place_on_demand, solve};
-use pomona_protocol::{Cause, ModelId, NodeId, NodeReport, NodeStatus, PathKind, PeerRole, ReplicaId};
+use pomona_cluster::placement::{Assignment, Host, Load, OnDemand, Unload, Wanted, place_on_demand, solve};
+use pomona_protocol::{
+    Cause, ModelId, NodeId, NodeReport, NodeStatus, PathKind, PeerRole, Placement, ReplicaId,
+};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -50,6 +53,8 @@ pub(crate) enum FleetMessage {
     Load { model: ModelId, node: Option<String>, reply: RpcReplyPort<Result<(), Cause>> },
     /// An admin wants a model's replicas to end, on this member or everywhere.
     Unload { model: ModelId, node: Option<String>, reply: RpcReplyPort<Result<(), Cause>> },
+    /// Replies with where a model would go.
+    Place { model: ModelId, reply: RpcReplyPort<Result<Placement, Cause>> },
     /// An order to a member failed; it may be given again.
     OrderFailed { model: ModelId, node: NodeId, cause: Cause },
     /// Replies with every member.
@@ -232,10 +237,7 @@ impl FleetState {
         match place_on_demand(model, &self.wanted, &hosts, &self.assignment) {
             Ok(OnDemand::IsThere(_)) => Ok(()),
             Ok(OnDemand::Place { unloads, load }) => {
-                for unload in &unloads {
-                    self.orders.unload(&self.shared, &unload.node, &unload.model);
-                }
-                self.orders.load(&self.shared, &self.membership, &load, false);
+                self.load_after(&unloads, &load);
                 Ok(())
             }
             Err(_) if !view::is_known(&hosts, model) => {
@@ -251,9 +253,21 @@ impl FleetState {
     fn load(&mut self, model: &ModelId, node: Option<&str>) -> Result<(), Cause> {
         let Some(node) = node else { return self.load_where_it_fits(model) };
         let node = self.find(node)?;
-        let load = view::load_on(&self.membership, model, &node)?;
-        self.orders.load(&self.shared, &self.membership, &load, false);
+        let (wanted, assignment) = (&self.wanted, &self.assignment);
+        let (unloads, load) = places::load_on(&self.membership, wanted, assignment, model, &node)?;
+        self.load_after(&unloads, &load);
         Ok(())
+    }
+
+    fn load_after(&mut self, unloads: &[Unload], load: &Load) {
+        for unload in unloads {
+            self.orders.unload(&self.shared, &unload.node, &unload.model);
+        }
+        self.orders.load(&self.shared, &self.membership, load, false);
+    }
+
+    fn placement(&self, model: &ModelId) -> Result<Placement, Cause> {
+        places::placement(&self.membership, &self.wanted, &self.assignment, model)
     }
 
     fn unload(&mut self, model: &ModelId, node: Option<&str>) -> Result<(), Cause> {
@@ -360,6 +374,7 @@ impl Actor for Fleet {
             FleetMessage::Unload { model, node, reply } => {
                 drop(reply.send(state.unload(&model, node.as_deref())));
             }
+            FleetMessage::Place { model, reply } => drop(reply.send(state.placement(&model))),
             FleetMessage::OrderFailed { model, node, cause } => {
                 tracing::warn!(%model, %node, %cause, "a member did not do what it was told");
                 if let Some(nodes) = state.assignment.get_mut(&model) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pomona_cluster::membership::{MemberView, Membership};
-use pomona_cluster::placement::{Host, Load, Wanted};
+use pomona_cluster::placement::{Host, Wanted};
 use pomona_protocol::{
     Cause, ModelCard, ModelId, NodeId, NodeState, NodeStatus, PeerRole, ReplicaReport, ReplicaState,
     ReplicaStatus,
@@ -75,27 +75,6 @@ pub(super) fn known(hosts: &[Host]) -> Vec<String> {
     known.sort();
     known.dedup();
     known
-}
-
-/// A load that an admin wants on this very node.
-pub(super) fn load_on(membership: &Membership, model: &ModelId, node: &NodeId) -> Result<Load, Cause> {
-    let hosts = membership.hosts();
-    let name = membership.members().find(|member| member.node == node).map(|member| member.name.to_owned());
-    let offers = || {
-        hosts.iter().filter_map(|host| {
-            let offer = host.offers.iter().find(|offer| offer.model == *model)?;
-            Some((&host.node, offer))
-        })
-    };
-    let Some(host) = hosts.iter().find(|host| host.node == *node).filter(|host| host.hosts) else {
-        return Err(Cause::NotAHost { node: name.unwrap_or_else(|| node.to_string()) });
-    };
-    let Some((_, offer)) = offers().next() else {
-        return Err(Cause::UnknownModel { model: model.to_string(), known: known(&hosts) });
-    };
-    let has_weights = host.offers.iter().any(|offer| offer.model == *model);
-    let fetch_from = if has_weights { Vec::new() } else { offers().map(|(node, _)| node.clone()).collect() };
-    Ok(Load { model: model.clone(), node: node.clone(), memory_bytes: offer.memory_bytes, fetch_from })
 }
 
 /// Readiness, cards and offers of this process.

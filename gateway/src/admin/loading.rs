@@ -16,7 +16,7 @@ use crate::errors::ApiError;
 use crate::state::Shared;
 
 /// Longest name of a model that is looked for.
-const MODEL_ID_BYTES_MAX: usize = 256;
+pub(super) const MODEL_ID_BYTES_MAX: usize = 256;
 
 /// Where. An empty body means anywhere.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -26,7 +26,7 @@ pub(crate) struct WhereBody {
     node: Option<String>,
 }
 
-/// Has a model loaded.
+/// Has a model loaded. On a member that is named room is made as anywhere: by unloading what nobody uses.
 #[utoipa::path(
     post,
     path = "/admin/models/{id}/load",
@@ -41,6 +41,7 @@ pub(crate) struct WhereBody {
         (status = 408, description = "the body did not come in time", body = crate::errors::ErrorBody),
         (status = 413, description = "the body is too large", body = crate::errors::ErrorBody),
         (status = 415, description = "the body is not `application/json`", body = crate::errors::ErrorBody),
+        (status = 503, description = "it fits nowhere, or not on that member, also after unloading what nobody uses; the message says how many bytes are missing", body = crate::errors::ErrorBody),
     ),
     security(("key" = []))
 )]

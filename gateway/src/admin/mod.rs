@@ -1,14 +1,18 @@
 //! What operators and load balancers ask: is it alive, is it ready, what does it measure, what is going on.
 //!
-//! [`nodes`], [`tokens`] and [`loading`] change the cluster; they check what they are given and leave the rest to the
-//! actors. [`fleet`], [`notices`] and [`logs`] are what a dashboard reads.
+//! [`nodes`], [`tokens`], [`models`] and [`loading`] change the cluster; they check what they are given and leave the
+//! rest to the actors. [`fleet`], [`notices`] and [`logs`] are what a dashboard reads, [`hub`] and [`downloads`] bring
+//! models, [`policy`] shows the rules.
 
 pub(crate) mod downloads;
 pub(crate) mod fleet;
+pub(crate) mod hub;
 pub(crate) mod loading;
 pub(crate) mod logs;
+pub(crate) mod models;
 pub(crate) mod nodes;
 pub(crate) mod notices;
+pub(crate) mod policy;
 pub(crate) mod tokens;
 
 use std::sync::Arc;

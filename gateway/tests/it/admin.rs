@@ -1,9 +1,11 @@
 //! What an admin asks of the cluster, as far as the gateway decides it.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use crate::server::{KEY, Server};
+use crate::server::{KEY, PATIENCE, Server};
 
 async fn said(response: Response) -> (u16, String) {
     let status = response.status().as_u16();
@@ -60,6 +62,76 @@ async fn members_are_found_by_name_and_unknown_ones_are_404() {
         assert_eq!(status, 404, "{method} {path}: {message}");
         assert!(message.contains("nobody"), "{message}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_does_what_its_placement_shows() {
+    let server = Server::start().await;
+    let asked = Instant::now();
+    let placement = loop {
+        let answer = server.request("GET", "/admin/models/tiny/placement").send().await.unwrap();
+        let placement: Value = answer.json().await.unwrap();
+        // Its folder is looked at while it is being loaded.
+        if placement["nodes"][0]["has_weights"] == true {
+            break placement;
+        }
+        assert!(asked.elapsed() < PATIENCE, "{placement}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let place = &placement["nodes"][0];
+    assert_eq!((&placement["model"], &placement["best"]), (&json!("tiny"), &Value::Null));
+    assert_eq!(
+        (&place["node"], &place["reason"], &place["fits"]),
+        (&json!("here"), &json!("has_it"), &json!(false))
+    );
+    assert_eq!(place["max_bytes"], 1u64 << 30);
+    let (status, message) =
+        said(server.post("/admin/models/tiny/load", &json!({"node": "here"})).await).await;
+    assert_eq!(status, 202, "{message}");
+    for (method, path, status) in [
+        ("GET", "/admin/models/none/placement", 404),
+        ("DELETE", "/admin/models/none", 404),
+        ("DELETE", "/admin/models/tiny", 409),
+        // This one knows no hub.
+        ("GET", "/admin/hub/models?q=x", 409),
+        ("GET", "/admin/hub/model?repo=a/b", 409),
+    ] {
+        let (got, message) = said(server.request(method, path).send().await.unwrap()).await;
+        assert_eq!(got, status, "{method} {path}: {message}");
+    }
+    for path in ["/admin/models/tiny/placement", "/admin/policy", "/admin/hub/models?q=x"] {
+        assert_eq!(server.request_without_key("GET", path).send().await.unwrap().status(), 401, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rules_are_told_without_a_secret_and_the_page_may_ask_the_addresses() {
+    let server = Server::with(|config| {
+        config.gateway.addresses = vec!["http://192.168.1.7:9999".to_owned()];
+        config.gateway.allowed_hosts = vec!["orchard.local".to_owned()];
+        config.fleet.pinned = vec!["tiny".to_owned()];
+        config.restart.max_attempts = 4;
+        config.store.url = Some("postgres://me:sesame@db.example/pomona".to_owned());
+        config.notifications.webhook_secret = Some("sesame".to_owned());
+    })
+    .await;
+    let text = server.request("GET", "/admin/policy").send().await.unwrap().text().await.unwrap();
+    assert!(!text.contains("sesame") && !text.contains("db.example") && !text.contains(KEY), "{text}");
+    let policy: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&policy["restart"]["max_attempts"], &policy["restart"]["enabled"]),
+        (&json!(4), &json!(true))
+    );
+    let hosts = json!({
+        "hosts": true, "memory_bytes_max": 1u64 << 30, "load_on_demand": true, "idle_unload_ms": 0,
+        "pinned": ["tiny"], "replicas": [],
+    });
+    assert_eq!(policy["hosts"], hosts);
+    assert_eq!(policy["access"], json!({"allowed_hosts": ["orchard.local"], "allowed_origins": []}));
+    assert_eq!(policy["addresses"], json!(["http://192.168.1.7:9999"]));
+    let page = server.request_without_key("GET", "/settings").send().await.unwrap();
+    let allowed = page.headers()["content-security-policy"].to_str().unwrap();
+    assert!(allowed.ends_with("connect-src 'self' http://192.168.1.7:9999"), "{allowed}");
 }
 
 /// The gateway of these tests has no links, and so no authority.

@@ -1,6 +1,6 @@
 // Which address a browser may ask, and which one it should use.
 import { describe, expect, it } from 'vitest'
-import { connectSources, decide, judge, kindOf, originOf, worthAsking } from './endpoints'
+import { connectSources, decide, fitting, judge, kindOf, originOf, worthAsking } from './endpoints'
 
 describe('originOf', () => {
   it.each([
@@ -36,6 +36,12 @@ describe('kindOf', () => {
     expect(kindOf('http://10.8.0.1:9999', { lan: '', wan: '10.8.0.1:9999' })).toBe('wan')
     expect(kindOf('http://127.0.0.1:9999', { lan: 'http://127.0.0.1:9999', wan: '' })).toBe('lan')
   })
+})
+
+it('addresses of a gateway are sorted by how they look', () => {
+  const addresses = ['http://192.168.1.7:9999', 'https://pomona.example', 'http://mini.local', 'nonsense here']
+  expect(fitting(addresses, 'lan')).toEqual(['http://192.168.1.7:9999', 'http://mini.local'])
+  expect(fitting(addresses, 'wan')).toEqual(['https://pomona.example'])
 })
 
 describe('judge', () => {

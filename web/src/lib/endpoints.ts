@@ -32,6 +32,11 @@ export function kindOf(page: string, endpoints: Endpoints): Kind {
   return isPrivate(hostname) ? 'lan' : 'wan'
 }
 
+/** Those of a gateway's own addresses that look like this kind of way. */
+export function fitting(addresses: readonly string[], kind: Kind): string[] {
+  return addresses.filter((address) => originOf(address) !== undefined && kindOf(address, { lan: '', wan: '' }) === kind)
+}
+
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || /^127\./.test(hostname)
 }

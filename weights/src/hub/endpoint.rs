@@ -9,6 +9,8 @@ use super::reference::Reference;
 
 /// The hub that is asked when nobody names another one.
 pub const HUB_DEFAULT: &str = "https://huggingface.co";
+/// What is asked of each model that a search finds; without it a hub tells some of them and much else.
+const SEARCH_FIELDS: &[&str] = &["downloads", "likes", "lastModified", "gated", "tags"];
 /// Longest token that is sent, in bytes; those of hubs have 40.
 const TOKEN_BYTES_MAX: usize = 1024;
 
@@ -102,6 +104,19 @@ impl Endpoint {
         url
     }
 
+    /// Models whose names or tags hold a text, the most wanted first.
+    pub(super) fn search_url(&self, text: &str, limit: usize) -> Url {
+        let mut url = self.join(["api", "models"].into_iter());
+        let mut query = url.query_pairs_mut();
+        query.append_pair("search", text).append_pair("limit", &limit.to_string());
+        query.append_pair("sort", "downloads").append_pair("direction", "-1");
+        for field in SEARCH_FIELDS {
+            query.append_pair("expand[]", field);
+        }
+        drop(query);
+        url
+    }
+
     /// One file of a repository as of a commit.
     pub(super) fn file_url(&self, repo: &str, commit: &str, path: &str) -> Url {
         let mut url = self.join(repo.split('/'));
@@ -165,6 +180,9 @@ mod tests {
             endpoint.file_url("a/b", "c0ffee", "x/y z?.json").as_str(),
             "http://127.0.0.1:1/hub/a/b/resolve/c0ffee/x/y%20z%3F.json"
         );
+        let url = endpoint.search_url("a&limit=9 ä", 3);
+        let begins = "http://127.0.0.1:1/hub/api/models?search=a%26limit%3D9+%C3%A4&limit=3&sort=downloads";
+        assert!(url.as_str().starts_with(begins), "{url}");
     }
 
     #[test]

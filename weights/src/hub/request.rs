@@ -12,6 +12,7 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::address::{self, PublicOnly};
+use super::date::http_date;
 use super::endpoint::Endpoint;
 use super::error::PullError;
 use super::listing::Listing;
@@ -21,6 +22,8 @@ use super::reference::Reference;
 const REDIRECTS_MAX: usize = 5;
 /// Bytes of a list. One of 50,000 files has about 15 MiB.
 const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of an answer to a search. Fifty models with all that a hub may say of each have some hundred KiB.
+pub(super) const FOUND_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// For a connection to be made.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// Characters of a hub's own words that are shown.
@@ -49,6 +52,17 @@ impl From<PullError> for Fault {
     fn from(error: PullError) -> Self {
         Self::Final(error)
     }
+}
+
+/// What came of a search.
+#[derive(Debug)]
+pub(super) enum Searched {
+    /// An answer.
+    Body(Vec<u8>),
+    /// An answer of more than [`FOUND_BYTES_MAX`].
+    TooLong,
+    /// The hub, a plain mirror, knows no search.
+    NoSearch,
 }
 
 /// A hub and the connections to it.
@@ -83,16 +97,37 @@ impl Hub {
     /// The files of a repository.
     pub(super) async fn list(&self, reference: &Reference) -> Result<Listing, Fault> {
         let what = format!("the list of `{reference}`");
-        let mut response = self.open(self.endpoint.list_url(reference), None, &what).await?;
+        let response = self.open(self.endpoint.list_url(reference), None, &what).await?;
+        let body = self.body(response, LIST_BYTES_MAX).await?.ok_or_else(|| {
+            let problem = format!("it is longer than {LIST_BYTES_MAX} bytes");
+            PullError::Listing { repo: reference.repo.clone(), problem }
+        })?;
+        Ok(Listing::read(&body, &reference.repo, &reference.revision)?)
+    }
+
+    /// The answer to a search, unread.
+    pub(super) async fn search(&self, text: &str, limit: usize) -> Result<Searched, Fault> {
+        let response =
+            match self.open(self.endpoint.search_url(text, limit), None, "an answer to a search").await {
+                Ok(response) => response,
+                Err(Fault::Final(
+                    PullError::Denied { status: 404 | 410, .. } | PullError::Status { status: 405 | 501, .. },
+                )) => return Ok(Searched::NoSearch),
+                Err(fault) => return Err(fault),
+            };
+        Ok(self.body(response, FOUND_BYTES_MAX).await?.map_or(Searched::TooLong, Searched::Body))
+    }
+
+    /// A whole body; `None` when it is longer than `bytes_max`.
+    async fn body(&self, mut response: Response, bytes_max: usize) -> Result<Option<Vec<u8>>, Fault> {
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk(&mut response).await? {
-            if body.len() + chunk.len() > LIST_BYTES_MAX {
-                let problem = format!("it is longer than {LIST_BYTES_MAX} bytes");
-                return Err(PullError::Listing { repo: reference.repo.clone(), problem }.into());
+            if body.len() + chunk.len() > bytes_max {
+                return Ok(None);
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Listing::read(&body, &reference.repo, &reference.revision)?)
+        Ok(Some(body))
     }
 
     /// Asks for a file, or for its bytes from the first to the last number of `range`. The answer is 200, 206 or 416.
@@ -204,7 +239,8 @@ fn judge(response: Response, what: &str) -> Result<Response, Fault> {
                 after: retry_after(headers),
             })
         }
-        _ if status.is_server_error() => Err(Fault::Retry {
+        // What a server says it cannot do it will not do a moment later.
+        _ if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => Err(Fault::Retry {
             message: format!("HTTP {}{said}", status.as_u16()),
             after: retry_after(headers),
         }),
@@ -229,31 +265,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`, the form that servers send.
-fn http_date(text: &str) -> Option<SystemTime> {
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    let (_, rest) = text.split_once(", ")?;
-    let parts: Vec<&str> = rest.split(' ').collect();
-    let [day, month, year, time, "GMT"] = parts.as_slice() else { return None };
-    let month = (MONTHS.find(month).filter(|at| month.len() == 3 && at % 3 == 0)? / 3) as u64 + 1;
-    let (day, year): (u64, u64) = (day.parse().ok()?, year.parse().ok()?);
-    let clock: Vec<u64> = time.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
-    let [hour, minute, second] = clock.as_slice() else { return None };
-    if !(1970..10_000).contains(&year)
-        || !(1..=31).contains(&day)
-        || *hour > 23
-        || *minute > 59
-        || *second > 60
-    {
-        return None;
-    }
-    // Days of the civil calendar since 1970, with years that begin in March so that the leap day is last.
-    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
-    let days = days.checked_sub(719_468)?;
-    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(days * 86_400 + hour * 3_600 + minute * 60 + second))
-}
-
 /// Scheme, host and port: what follows may hold a signature.
 fn shown(url: &Url) -> String {
     url.origin().ascii_serialization()
@@ -274,20 +285,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_date_is_read_as_servers_write_it() {
-        let seconds =
-            |text| http_date(text).map(|t| t.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs());
-        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
-        assert_eq!(seconds("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
-        assert_eq!(seconds("Thu, 29 Feb 2024 12:00:00 GMT"), Some(1_709_208_000));
-        for bad in
-            ["", "x, y", "Sun, 06 Nov 1994 08:49 GMT", "Sun, 06 anF 1994 08:49:37 GMT", "a, b c d e GMT"]
-        {
-            assert_eq!(seconds(bad), None, "{bad}");
-        }
-    }
 
     #[tokio::test]
     async fn a_public_hub_leads_nowhere_private_and_nowhere_unencrypted() {

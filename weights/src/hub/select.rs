@@ -151,7 +151,7 @@ fn without_duplicates(weights: Vec<&HubFile>) -> Vec<&HubFile> {
 }
 
 /// A projector of images lies beside some GGUF models; it is none itself.
-fn is_gguf(path: &str) -> bool {
+pub(super) fn is_gguf(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     ends_with(path, ".gguf") && !matches("*mmproj*", name) && !matches("*imatrix*", name)
 }
@@ -179,13 +179,13 @@ fn choose_gguf(files: Vec<&HubFile>) -> Result<Option<(String, Vec<&HubFile>)>, 
 }
 
 /// `x/name-00001-of-00003.gguf` without ending and number.
-fn gguf_name(path: &str) -> &str {
+pub(super) fn gguf_name(path: &str) -> &str {
     let stem = &path[..path.len() - ".gguf".len()];
     if part_count(path).is_some() { &stem[..stem.len() - "-00001-of-00003".len()] } else { stem }
 }
 
 /// How many parts a numbered file is of.
-fn part_count(path: &str) -> Option<usize> {
+pub(super) fn part_count(path: &str) -> Option<usize> {
     let stem = path.get(..path.len().checked_sub(".gguf".len())?)?;
     let tail = stem.get(stem.len().checked_sub("-00001-of-00003".len())?..)?;
     matches("-?????-of-?????", tail).then(|| tail[tail.len() - 5..].parse().ok())?

@@ -63,6 +63,8 @@ struct State {
     /// By a part of the path: what is wrong, and how often.
     tricks: Vec<(String, Trick, u32)>,
     asked: Vec<Asked>,
+    /// What a search finds; without it this hub is a mirror that has none.
+    found: Option<String>,
 }
 
 /// A running hub; dropping it ends it.
@@ -114,6 +116,11 @@ impl FakeHub {
     /// Has other files from now on.
     pub(crate) fn put(&self, path: &str, bytes: Vec<u8>) {
         self.state.lock().unwrap().files.insert(path.to_owned(), bytes);
+    }
+
+    /// Answers every search with this from now on.
+    pub(crate) fn find(&self, answer: &str) {
+        self.state.lock().unwrap().found = Some(answer.to_owned());
     }
 
     /// What was asked until now.
@@ -177,6 +184,11 @@ async fn answer(
         }
         Some(Trick::Redirect(to)) => return head(stream, 302, 0, &format!("Location: {to}\r\n")).await,
         _ => {}
+    }
+    let found = state.lock().unwrap().found.clone();
+    if let Some(found) = found.filter(|_| path.starts_with("/api/models?")) {
+        head(stream, 200, found.len(), "").await?;
+        return body(stream, found.as_bytes(), trick.as_ref()).await;
     }
     if path.starts_with("/api/models/") {
         let list = list(&state.lock().unwrap());

@@ -22,7 +22,7 @@ export function outcome(reach: Reach, host: string): Outcome {
       return {
         tone: 'warning',
         word: 'Not tested',
-        text: `This gateway lets its page ask no other origin, and ${host} is one. Open the address itself to try it.`,
+        text: `This gateway lets its page ask no other origin than those in its gateway.addresses, and ${host} is none of them. Open the address itself to try it.`,
       }
     case 'same':
       return reach.answers

@@ -25,6 +25,8 @@ export interface Policy {
     allowed_hosts: string[]
     allowed_origins: string[]
   }
+  /** Other origins under which the cluster is reached; the page may ask whether they answer. */
+  addresses?: string[]
 }
 
 /** Nothing when this gateway does not tell. */
