@@ -133,7 +133,7 @@ export const a_model_is_downloaded_with_a_pause: Case = async (stage) => {
   const share = async () => Number(await progress.getAttribute('aria-valuenow'))
   await until('some of it', share, (percent) => percent > 0, 20_000)
   await page.getByRole('button', { name: `Pause ${name}` }).click()
-  const row = page.locator('details').filter({ hasText: 'Downloads' }).getByRole('listitem').filter({ hasText: name })
+  const row = page.locator('details').filter({ hasText: 'Downloads' }).locator('li').filter({ hasText: name })
   await row.getByText('Paused').waitFor()
   const kept = await share()
   await page.reload()

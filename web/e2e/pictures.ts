@@ -4,7 +4,7 @@
 //
 // They go to e2e/out/pictures. With --tour only those of docs/tour.md are taken, and go there.
 import { mkdir, writeFile } from 'node:fs/promises'
-import { chromium, type BrowserContextOptions, type Page } from 'playwright-core'
+import { chromium, type APIRequestContext, type BrowserContextOptions, type Page } from 'playwright-core'
 import { fill, type Call } from './pictures/content'
 import { SHOTS, type Shot } from './pictures/pages'
 import { signedInState, type State } from './sign-in'
@@ -37,7 +37,10 @@ export async function main(args: string[]): Promise<number> {
   })
   try {
     const state = await signedInState(browser, url, key)
-    const ids = await fill(caller(url, key), await firstModel(url, key))
+    const asking = await browser.newContext({ storageState: state })
+    const call = caller(asking.request, url, key)
+    const { data } = await call<{ data: { id: string }[] }>('GET', '/v1/models')
+    const ids = await fill(call, data[0]?.id ?? 'sprout')
     const open = async (shot: Shot, options: BrowserContextOptions) => {
       const context = await browser.newContext({ ...options, ...(!shot.isSignedOut && { storageState: state as State }) })
       const page = await context.newPage()
@@ -85,16 +88,12 @@ async function takeForTour(shot: Shot, open: Open): Promise<void> {
   console.log(`${path} ${picture.length}`)
 }
 
-function caller(url: string, key: string): Call {
+/** Asks with the cookie of a browser and the key, so that every stand-in of a gateway takes it as well. */
+function caller(request: APIRequestContext, url: string, key: string): Call {
+  const headers = { authorization: `Bearer ${key}`, origin: url }
   return async <T>(method: string, path: string, data?: unknown) => {
-    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
-    const answer = await fetch(url + path, { method, headers, ...(data !== undefined && { body: JSON.stringify(data) }) })
-    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`)
+    const answer = await request.fetch(url + path, { method, headers, data })
+    if (!answer.ok()) throw new Error(`${method} ${path}: ${answer.status()} ${await answer.text()}`)
     return (await answer.json()) as T
   }
-}
-
-async function firstModel(url: string, key: string): Promise<string> {
-  const { data } = await caller(url, key)<{ data: { id: string }[] }>('GET', '/v1/models')
-  return data[0]?.id ?? 'sprout'
 }
