@@ -1,6 +1,6 @@
 // Takes pictures of every page, in both themes, on a desk and on a phone, before a gateway that runs:
 //
-//   POMONA_URL=… POMONA_KEY=… npm run pictures [-- --tour | part of a name]
+//   POMONA_URL=… POMONA_KEY=… npm run pictures [-- --tour] [-- part of a name]
 //
 // They go to e2e/out/pictures. With --tour only those of docs/tour.md are taken, and go there.
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -29,7 +29,8 @@ export async function main(args: string[]): Promise<number> {
   }
   const isTour = args.includes('--tour')
   const parts = args.filter((arg) => !arg.startsWith('--'))
-  const shots = SHOTS.filter(({ name, tour }) => (isTour ? tour : parts.length === 0 || parts.some((part) => name.includes(part))))
+  const isMeant = ({ name, tour }: Shot) => (!isTour || tour) && (parts.length === 0 || parts.some((part) => name.includes(part)))
+  const shots = SHOTS.filter(isMeant)
   await mkdir(isTour ? TOUR : OUT, { recursive: true })
   const browser = await chromium.launch({
     executablePath: process.env.POMONA_CHROMIUM ?? '/usr/bin/chromium',

@@ -75,7 +75,13 @@ export const SHOTS: Shot[] = [
       await dialog(page)
     },
   },
-  { name: 'logs', path: () => '/logs', prepare: (page) => page.getByRole('log').getByRole('button').first().waitFor(), tour: true },
+  { name: 'logs', path: () => '/logs', prepare: (page) => page.getByRole('log').getByRole('button').first().waitFor() },
+  {
+    name: 'logs-found',
+    path: () => '/logs?q=replica',
+    prepare: (page) => page.getByRole('log').getByRole('button').first().waitFor(),
+    tour: true,
+  },
   {
     name: 'logs-line',
     path: () => '/logs',
