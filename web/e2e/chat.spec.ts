@@ -35,7 +35,7 @@ export const stop_ends_the_answer_and_leaves_what_was_said: Case = async (stage)
   const { turns } = await settled(stage, id)
   assert.equal(words((await answers(page))[0] ?? ''), words(turns[0]?.answer ?? ''))
 }
-stop_ends_the_answer_and_leaves_what_was_said.paced = true
+stop_ends_the_answer_and_leaves_what_was_said.at = 'paced'
 
 function stopAtOnce(): Promise<{ x: number; y: number; width: number; height: number }> {
   return new Promise((resolve) => {
@@ -221,6 +221,33 @@ export const pictures_come_by_button_paste_and_drop: Case = async (stage) => {
   assert.deepEqual(input[0]?.content.map(({ type }) => type), ['image', 'image', 'text'])
   assert.equal(input[0]?.content[0]?.media_type, 'image/png')
 }
+
+export const a_model_with_eyes_is_shown_pictures: Case = async (stage) => {
+  const { page } = stage
+  const { id } = await make(stage, { title: 'A look' })
+  await stage.open(`/s/${id}`)
+  const chooser = page.waitForEvent('filechooser')
+  await page.getByRole('button', { name: 'Attach pictures' }).click()
+  await (await chooser).setFiles(picture)
+  await paste(stage)
+  await drop(stage)
+  await until('three pictures', () => page.getByRole('button', { name: /^Remove / }).count(), (count) => count === 3)
+  await composer(page).fill('What is this?')
+  await composer(page).press('Enter')
+  const { turns } = await settled(stage, id)
+  assert.equal(turns[0]?.state, 'finished')
+  assert.ok(words(turns[0]?.answer ?? '').length > 0)
+  for (const look of ['at once', 'after a reload']) {
+    const seen = page.locator('.turn').getByRole('img', { name: /^Attached, number / })
+    await until(`pictures ${look}`, () => seen.evaluateAll(drawn), (widths) => widths.join() === '1,1,1')
+    await until(`the answer ${look}`, async () => words((await answers(page))[0] ?? ''), (text) => text.length > 0)
+    await page.reload()
+  }
+}
+a_model_with_eyes_is_shown_pictures.at = 'eyes'
+
+/** Widths of what was decoded. Runs in the page. */
+const drawn = (all: Element[]): number[] => all.map((one) => (one as HTMLImageElement).naturalWidth)
 
 const paste = ({ page }: Stage) => composer(page).evaluate(give, { kind: 'paste', data: DOT })
 const drop = ({ page }: Stage) => composer(page).evaluate(give, { kind: 'drop', data: DOT })

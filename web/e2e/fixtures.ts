@@ -6,10 +6,14 @@ import { createRequire } from 'node:module'
 import type { Browser, BrowserContext, BrowserContextOptions, ConsoleMessage, Page } from 'playwright-core'
 import type { State } from './sign-in'
 
+/** What a gateway is like. `paced`: its answers take their time. `cluster`: it has no engine and several nodes, whose
+ *  processes POMONA_CLUSTER_PIDS names. `hub`: its hub is a slow mirror with one model. `eyes`: its model sees. */
+export type Place = 'usual' | 'paced' | 'cluster' | 'hub' | 'eyes'
+
 export interface Case {
   (stage: Stage): Promise<void>
-  /** Needs answers that take their time: played at the gateway of POMONA_PACED_URL where there is one. */
-  paced?: boolean
+  /** Where it is played, instead of at the usual gateway. */
+  at?: Place
   /** Begins without a sign-in. */
   signedOut?: boolean
   /** Instead of a minute. */
@@ -34,7 +38,7 @@ export interface Stage {
   close: () => Promise<void>
 }
 
-interface Gateway {
+export interface Gateway {
   url: string
   key: string
   state: State

@@ -55,6 +55,24 @@ export const its_dialogs_are_accessible: Case = async (stage) => {
 }
 its_dialogs_are_accessible.timeoutMs = 240_000
 
+export const dialogs_of_machines_are_accessible: Case = async (stage) => {
+  await checkEverywhere(stage, '/fleet', async (page) => {
+    await machine(page).waitFor()
+    await page.getByRole('button', { name: 'Add a machine' }).click()
+    await page.getByRole('group', { name: 'Command to add a machine' }).waitFor()
+  })
+  await checkEverywhere(stage, '/fleet', async (page) => {
+    await askToRename(page)
+    await page.getByRole('textbox', { name: 'Name' }).waitFor()
+  })
+}
+dialogs_of_machines_are_accessible.timeoutMs = 240_000
+
+async function askToRename(page: Page): Promise<void> {
+  await machine(page).getByRole('button', { name: /^Actions for [^]*$/ }).first().click()
+  await page.getByRole('menuitem', { name: 'Rename' }).click()
+}
+
 export const a_chart_is_drawn_anew_in_another_theme: Case = async (stage) => {
   const { page } = stage
   await page.emulateMedia({ colorScheme: 'light' })
@@ -126,8 +144,7 @@ export const a_machine_gets_another_name: Case = async (stage) => {
   await opened(stage)
   const name = await machine(page).getByRole('heading').innerText()
   const rename = async (to: string) => {
-    await machine(page).getByRole('button', { name: /^Actions for [^]*$/ }).first().click()
-    await page.getByRole('menuitem', { name: 'Rename' }).click()
+    await askToRename(page)
     await page.getByRole('textbox', { name: 'Name' }).fill(to)
     await page.getByRole('button', { name: 'Rename', exact: true }).click()
   }

@@ -23,8 +23,9 @@ export function registerEverywhere(open: { palette: () => void; sheet: () => voi
       keys,
       title,
       group: 'Go to',
-      run: () => navigate(path),
-      when: () => route.path !== path,
+      run: () => {
+        if (route.path !== path) navigate(path)
+      },
     })),
     { id: 'palette', keys: 'Mod+K', title: 'Commands', group: 'Everywhere', run: open.palette, palette: false },
     { id: 'sheet', keys: '?', title: 'Keyboard shortcuts', group: 'Everywhere', run: open.sheet },

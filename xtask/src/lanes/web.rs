@@ -1,20 +1,25 @@
-//! The lanes of the web app: its own checks, and the app in a browser before a running `pomona up`.
+//! The lanes of the web app: its own checks, and the app in a browser before running gateways.
+
+mod eyes;
+mod stages;
+
+#[allow(dead_code, reason = "the tests of `weights`, whose file this is, play more tricks than this")]
+#[path = "../../../weights/tests/exchange/fake_hub.rs"]
+mod fake_hub;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use pomona_tests::{Launch, build};
 
-use super::clients::{runtime, with_pomona};
+use super::clients::with_pomona;
 use super::job::{Job, Outcome};
 use super::tools;
 use crate::workspace;
+use stages::Stages;
 
 const HINT: &str = "Node 20.19 or later with npm is needed: https://nodejs.org";
-/// Tokens of an answer of the scripted engine, and milliseconds between them.
-const PACE: &str = "tokens=400 pace=20";
 /// What TypeScript knows of the API, made from `web/openapi.json`.
 const TYPES: &str = "src/lib/api/schema.d.ts";
 
@@ -53,16 +58,17 @@ pub(super) fn browser(job: &mut Job) -> Result<Outcome> {
         return Ok(Outcome::Skipped("there is no Chromium; on Debian: apt-get install chromium".to_owned()));
     };
     with_pomona(job, |job, pomona| {
-        // The built-in model is done before a person could stop it.
-        let programs = build::target_dir(&job.root).join("debug");
-        let paced = Launch::default().program(&programs.join("pomona"));
-        let paced = runtime()?.block_on(paced.engine(&programs.join("test-engine"), PACE).start())?;
+        let stages = Stages::start(job)?;
         let mut run = Command::new("node");
         run.arg("e2e/run.mjs").env("POMONA_CHROMIUM", &chromium);
         run.env("POMONA_URL", &pomona.api.url).env("POMONA_KEY", &pomona.api.key);
-        run.env("POMONA_PACED_URL", &paced.api.url).env("POMONA_PACED_KEY", &paced.api.key);
-        job.run_in(&folder, &mut run)?;
-        Ok(Outcome::Passed(job.log_text().lines().next_back().unwrap_or_default().to_owned()))
+        stages.introduce(&mut run)?;
+        let played = job.run_in(&folder, &mut run);
+        let summary = job.log_text().lines().next_back().unwrap_or_default().to_owned();
+        if played.is_err() {
+            job.note(&stages.printed())?;
+        }
+        played.map(|()| Outcome::Passed(summary))
     })
 }
 

@@ -4,6 +4,7 @@ import { api, ok, request } from '$lib/api/client'
 import { toast } from '$lib/ui/toasts.svelte'
 import { sentence } from '$lib/ui/words'
 import type { NodeStatus } from './catalogue'
+import { fleet } from './fleet.svelte'
 import type { Placement } from './placement'
 import type { Notice } from './types'
 
@@ -16,7 +17,7 @@ export async function attempt(run: () => Promise<unknown>, done?: string): Promi
     if (done) toast({ text: done })
     return true
   } catch (error) {
-    const text = error instanceof Error ? sentence(error.message) : 'That did not work.'
+    const text = error instanceof Error ? sentence(error.message, fleet.names) : 'That did not work.'
     toast({ text, tone: 'bad', sticky: true })
     return false
   }

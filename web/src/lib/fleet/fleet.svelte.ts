@@ -99,6 +99,11 @@ class Fleet {
     return unixMs - this.skewMs
   }
 
+  /** What messages may begin with: machines, and what they hold. */
+  get names(): string[] {
+    return this.view.nodes.flatMap((node) => [node.name, ...node.replicas.map((replica) => replica.model)])
+  }
+
   node(id: string | null): FleetNode | undefined {
     return this.view.nodes.find((node) => node.node === id)
   }

@@ -6,6 +6,8 @@ import { fleet } from './fleet.svelte'
 
 /** A gateway that does not say when disks change is asked now and then. */
 const LOOK_MS = 10_000
+/** A machine notices a new folder on its disk a moment after the download into it was done. */
+const NOTICED_MS = 2_000
 
 class Models {
   private told = $state.raw<NodeStatus[] | null>(null)
@@ -55,10 +57,11 @@ class Models {
       // Whatever of this changes, disks or engines may have changed with it.
       void changes()
       void this.refresh()
+      const again = setTimeout(() => void this.refresh(), NOTICED_MS)
+      return () => clearTimeout(again)
     })
     $effect(() => {
-      const looks = fleet.nodes.some((node) => node.models_version === undefined)
-      if (!looks || !isShown()) return
+      if (!mustLook || !isShown()) return
       const timer = setInterval(() => {
         if (document.visibilityState === 'visible') void this.refresh()
       }, LOOK_MS)
@@ -81,5 +84,8 @@ const signature = $derived(
     fleet.downloads?.filter((download) => download.state === 'done').map((download) => download.id),
   ]),
 )
+
+/** Nodes are told anew each second; only a change of this may begin the wait of `LOOK_MS` again. */
+const mustLook = $derived(fleet.nodes.some((node) => node.models_version === undefined))
 
 export const models = new Models()

@@ -36,5 +36,7 @@ it('counts have commas and plurals', () => {
 it('messages become sentences', () => {
   expect(sentence('the key is unknown')).toBe('The key is unknown.')
   expect(sentence('mini-2 is back', 'mini-2')).toBe('mini-2 is back.')
+  expect(sentence('mini-2 is back', ['desk', 'mini-2'])).toBe('mini-2 is back.')
+  expect(sentence('mini-2 is back', 'mini')).toBe('Mini-2 is back.')
   expect(sentence('What now?')).toBe('What now?')
 })

@@ -1,9 +1,10 @@
 // Numbers and messages as people read them. Pure; no locale of the machine, so that pictures and tests agree.
 
-/** The gateway's messages are lower case without a full stop; on a page they are sentences. A name that begins one
- *  stays as it is. */
-export function sentence(text: string, name = ''): string {
-  const isName = name !== '' && text.startsWith(name)
+/** The gateway's messages are lower case without a full stop; on a page they are sentences. A name of a machine or a
+ *  model that begins one stays as it is. */
+export function sentence(text: string, names: string | readonly string[] = []): string {
+  const begins = (name: string) => name !== '' && text.startsWith(name) && !/^[\w-]/.test(text.slice(name.length))
+  const isName = (typeof names === 'string' ? [names] : names).some(begins)
   const first = isName ? text : text.charAt(0).toUpperCase() + text.slice(1)
   return /[.?:…)]$/.test(first) ? first : `${first}.`
 }

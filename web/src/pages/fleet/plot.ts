@@ -47,7 +47,7 @@ export function draw(element: HTMLElement, width: number, look: Look): Plot {
       },
       axes: [
         { ...axis, grid: { show: false }, size: 26, space: 80, values: (_, splits) => splits.map(clock) },
-        { ...axis, size: AXIS_WIDTH, space: 40, values: (_, splits) => splits.map(look.format) },
+        { ...axis, size: AXIS_WIDTH, space: 40, values: (_, splits) => splits.map((value) => (value === 0 ? '0' : look.format(value))) },
       ],
       series: [
         {},
