@@ -1,11 +1,15 @@
-// One loop that draws all growing texts of the tab together, in a frame of the browser and at most every 50 ms. When
-// drawing costs much, it draws less often, so that keys are answered meanwhile.
+// One loop that draws all growing texts of the tab together, in a frame of the browser and at most every 50 ms; of many
+// at once nobody reads each, and they are drawn less often. When drawing costs much, it draws less often as well, so that
+// keys are answered meanwhile.
 
 export interface Drawable {
   draw(): void
 }
 
 const GAP_MS = 50
+/** From so many texts on that grow together. */
+const CROWD = 5
+const GAP_MS_CROWD = 75
 const GAP_MS_MAX = 200
 const COST_MS_MAX = 16
 
@@ -32,5 +36,6 @@ function drawAll(): void {
   asked.clear()
   for (const one of all) one.draw()
   last = performance.now()
-  gap = last - began > COST_MS_MAX ? Math.min(GAP_MS_MAX, gap * 2) : Math.max(GAP_MS, gap / 2)
+  const least = all.length >= CROWD ? GAP_MS_CROWD : GAP_MS
+  gap = last - began > COST_MS_MAX ? Math.min(GAP_MS_MAX, gap * 2) : Math.max(least, gap / 2)
 }
