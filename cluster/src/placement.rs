@@ -79,7 +79,10 @@ impl Plan {
 }
 
 /// What to do for one replica, or why no node can take it.
-type Placed = Result<(Vec<Unload>, Load), Vec<(NodeId, Reason)>>;
+type Placed = Result<(Vec<Unload>, Load), Refusals>;
+
+/// Why each node cannot take a model.
+type Refusals = Vec<(NodeId, Reason)>;
 
 /// The nodes while a plan is made.
 struct Table {
@@ -256,7 +259,7 @@ impl Table {
     }
 
     /// The best node that can take a model, and what goes from it first; or why no node can.
-    fn best(&self, model: &ModelId) -> Result<(NodeId, Vec<ModelId>), Vec<(NodeId, Reason)>> {
+    fn best(&self, model: &ModelId) -> Result<(NodeId, Vec<ModelId>), Refusals> {
         let mut best = None;
         let mut reasons = Vec::new();
         for (node, row) in &self.rows {

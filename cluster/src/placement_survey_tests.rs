@@ -80,7 +80,7 @@ fn a_named_host_is_asked_although_it_drains_is_silent_or_failed() {
         Host { replicas: vec![failed], ..plain.clone() },
         Host { replicas: vec![again, hosted("x", 10, 1)], ..plain.clone() },
     ] {
-        let placed = place_on(&m(), &node("a"), &[], &[host.clone()], &Assignment::new());
+        let placed = place_on(&m(), &node("a"), &[], std::slice::from_ref(&host), &Assignment::new());
         assert!(placed.as_ref().is_ok_and(|(unloads, _)| unloads.is_empty()), "{host:?}: {placed:?}");
     }
     let refused = |host: Host, model: &str, name: &str| {
