@@ -2,7 +2,8 @@
 //
 //   POMONA_URL=… POMONA_KEY=… npm run pictures [-- --tour] [-- part of a name]
 //
-// They go to e2e/out/pictures. With --tour only those of docs/tour.md are taken, and go there.
+// The gateway needs a node beside it: one of the pictures is of draining it. They go to e2e/out/pictures. With --tour
+// only those of docs/tour.md are taken, and go there.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { chromium, type APIRequestContext, type BrowserContextOptions, type Page } from 'playwright-core'
 import { fill, type Call } from './pictures/content'
