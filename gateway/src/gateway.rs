@@ -158,6 +158,7 @@ impl Gateway {
             fingerprint: format!("pomona-{version}"),
             started_unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
             alt_svc: OnceLock::new(),
+            description: OnceLock::new(),
             tls,
             farewells: TaskTracker::new(),
             readers: Readers::default(),

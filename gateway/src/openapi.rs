@@ -126,9 +126,13 @@ static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::op
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "the OpenAPI description of this server")))]
 pub(crate) async fn document(State(shared): State<Arc<Shared>>) -> Response {
-    let mut document = DOCUMENT.clone();
-    document.info.version.clone_from(&shared.version);
-    let mut response = Response::new(Body::from(document.to_json().unwrap_or_default()));
+    // Every page asks for it, and making it takes milliseconds.
+    let text = shared.description.get_or_init(|| {
+        let mut document = DOCUMENT.clone();
+        document.info.version.clone_from(&shared.version);
+        document.to_json().unwrap_or_default().into()
+    });
+    let mut response = Response::new(Body::from(text.clone()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

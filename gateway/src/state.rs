@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use axum::extract::ws::WebSocket;
+use bytes::Bytes;
 use hyper::header::HeaderValue;
 use hyper::{Request, StatusCode};
 use pomona_actors::{Client, Handle, Insight, Span};
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) tls: Option<Tls>,
     /// Tells clients on encrypted connections where HTTP/3 is served, once it is.
     pub(crate) alt_svc: OnceLock<HeaderValue>,
+    /// The text of `/openapi.json`, once somebody asked for it.
+    pub(crate) description: OnceLock<Bytes>,
     pub(crate) shutdown: CancellationToken,
     /// Cancels the turns of clients that left.
     pub(crate) farewells: TaskTracker,
