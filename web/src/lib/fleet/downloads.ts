@@ -1,5 +1,5 @@
 // Models that come from a hub to this gateway's disk: finding them, and ruling those under way. How far they are is
-// told by the feed. Older gateways have none of these routes; `abilities` says which.
+// told by the feed.
 import { request } from '$lib/api/client'
 import type { Download } from './types'
 

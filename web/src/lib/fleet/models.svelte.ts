@@ -4,7 +4,7 @@ import { listNodes } from './actions'
 import { catalogue, type Model, type NodeStatus } from './catalogue'
 import { fleet } from './fleet.svelte'
 
-/** A gateway that does not say when disks change is asked now and then. */
+/** The feed does not tell when files change on a disk; they are looked at now and then. */
 const LOOK_MS = 10_000
 /** A machine notices a new folder on its disk a moment after the download into it was done. */
 const NOTICED_MS = 2_000
@@ -61,7 +61,7 @@ class Models {
       return () => clearTimeout(again)
     })
     $effect(() => {
-      if (!mustLook || !isShown()) return
+      if (!isShown()) return
       const timer = setInterval(() => {
         if (document.visibilityState === 'visible') void this.refresh()
       }, LOOK_MS)
@@ -78,14 +78,10 @@ const signature = $derived(
     fleet.nodes.map((node) => [
       node.node,
       node.state === 'offline',
-      node.models_version,
       node.replicas.map((replica) => [replica.model, replica.state]),
     ]),
     fleet.downloads?.filter((download) => download.state === 'done').map((download) => download.id),
   ]),
 )
-
-/** Nodes are told anew each second; only a change of this may begin the wait of `LOOK_MS` again. */
-const mustLook = $derived(fleet.nodes.some((node) => node.models_version === undefined))
 
 export const models = new Models()

@@ -60,8 +60,6 @@ export interface FleetNode {
   turns: number
   tokens_per_s: number
   replicas: FleetReplica[]
-  /** Changes when what lies on its disk does; older gateways do not say. */
-  models_version?: number
 }
 
 export interface RunningTurn {

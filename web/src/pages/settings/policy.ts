@@ -1,8 +1,7 @@
 // What a gateway says about its own rules, which are set in its configuration and only shown here.
-import { ApiError } from '$lib/api/errors'
 import { request } from '$lib/api/client'
 
-/** `GET /admin/policy`. Every field may be missing: gateways say what they know. */
+/** `GET /admin/policy`. */
 export interface Policy {
   restart?: {
     enabled: boolean
@@ -29,12 +28,6 @@ export interface Policy {
   addresses?: string[]
 }
 
-/** Nothing when this gateway does not tell. */
-export async function readPolicy(signal: AbortSignal): Promise<Policy | undefined> {
-  try {
-    return (await (await request('/admin/policy', { signal })).json()) as Policy
-  } catch (error) {
-    if (error instanceof ApiError && (error.status === 404 || error.status === 405)) return undefined
-    throw error
-  }
+export async function readPolicy(signal: AbortSignal): Promise<Policy> {
+  return (await (await request('/admin/policy', { signal })).json()) as Policy
 }
