@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use pomona_protocol::{ModelId, ReplicaId, ReplicaReport};
 use tokio::sync::Notify;
@@ -22,20 +22,13 @@ struct Local {
     report: ReplicaReport,
     /// The way to its engine while it is ready.
     link: Option<Arc<EngineLink>>,
-    /// When it was last seen with a turn.
-    busy_at: Instant,
 }
 
 impl Local {
     /// Milliseconds since its last turn; 0 while it has one or is not ready.
     fn idle_ms(&self) -> u64 {
-        let Some(link) = self.link.as_ref().filter(|_| !self.has_turns()) else { return 0 };
-        let used_at = self.busy_at.max(link.used_at());
-        u64::try_from(used_at.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn has_turns(&self) -> bool {
-        self.report.load.running > 0 || self.report.load.waiting > 0
+        let idle_for = self.link.as_ref().map_or(Duration::ZERO, |link| link.idle_for());
+        u64::try_from(idle_for.as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -70,13 +63,7 @@ impl Engines {
     pub(crate) fn publish(&self, report: ReplicaReport, link: Option<Arc<EngineLink>>) {
         let model = report.replica.model.clone();
         let mut replicas = self.lock();
-        let now = Instant::now();
-        let mut local = Local { report: report.clone(), link, busy_at: now };
-        let before = replicas.remove(&model);
-        if let Some(before) = before.as_ref().filter(|_| !local.has_turns()) {
-            local.busy_at = if before.has_turns() { now } else { before.busy_at };
-        }
-        replicas.insert(model, local);
+        let before = replicas.insert(model, Local { report: report.clone(), link });
         drop(replicas);
         let is_news = before.is_none_or(|before| {
             let before = before.report;

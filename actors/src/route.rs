@@ -8,10 +8,9 @@ use bytes::BytesMut;
 use pomona_protocol::NodeId;
 use pomona_transport::{Link, RecvStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 use tokio::sync::watch;
 
-use crate::engine_link::EngineLink;
+use crate::engine_link::{EngineLink, TurnStream};
 
 /// Where a replica is reached.
 #[derive(Clone, Debug)]
@@ -32,7 +31,7 @@ pub(crate) struct PeerRoute {
 
 /// A stream of one turn.
 pub(crate) enum TurnIo {
-    Engine(UnixStream),
+    Engine(TurnStream),
     Peer { recv: RecvStream, link: Link },
 }
 
@@ -50,7 +49,7 @@ impl Route {
         match self {
             Route::Engine(engine) => {
                 let mut stream = engine.open().await?;
-                stream.write_all(open).await?;
+                stream.socket.write_all(open).await?;
                 Ok(TurnIo::Engine(stream))
             }
             Route::Peer(peer) => peer.open(open).await,
@@ -100,7 +99,7 @@ impl TurnIo {
     /// Reads what is there; 0 at the end.
     pub(crate) async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
         match self {
-            TurnIo::Engine(stream) => stream.read_buf(buffer).await,
+            TurnIo::Engine(stream) => stream.socket.read_buf(buffer).await,
             TurnIo::Peer { recv, .. } => recv.read_buf(buffer).await,
         }
     }

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use self::turn::{HostedTurn, Sink, leave, refuse};
 use crate::counts::count;
-use crate::engine_link::EngineLink;
+use crate::engine_link::{EngineLink, TurnStream};
 use crate::shared::Shared;
 use crate::trace::Phases;
 
@@ -191,14 +191,14 @@ async fn run_turn(
     };
     let (_registered, mut sinks) = Registered::new(Arc::clone(&shared.hosted), request.turn, attempt);
     match open_at(&engine, &open).await {
-        Ok(socket) => {
+        Ok(lent) => {
             count(&shared.counts.turns);
             let grace = Duration::from_millis(shared.fleet.orphan_grace_ms);
             let sink = Sink { stream, from, back: None };
             let phases = Phases::begin(&shared.observer, request.trace);
-            let hosted = HostedTurn::new(socket, sink, shared.fleet.held_bytes_max as usize, grace, phases);
-            if let Some(socket) = hosted.run(&mut sinks).await {
-                engine.give_back(socket);
+            let hosted = HostedTurn::new(lent, sink, shared.fleet.held_bytes_max as usize, grace, phases);
+            if let Some(lent) = hosted.run(&mut sinks).await {
+                engine.give_back(lent);
             }
         }
         Err(error) => refuse(&mut stream, Cause::EngineLost { message: error.to_string() }).await,
@@ -215,8 +215,8 @@ async fn take_over(sinks: &mpsc::Sender<Sink>, stream: SendStream, from: u32) ->
     }
 }
 
-async fn open_at(engine: &EngineLink, open: &BytesMut) -> std::io::Result<tokio::net::UnixStream> {
+async fn open_at(engine: &Arc<EngineLink>, open: &BytesMut) -> std::io::Result<TurnStream> {
     let mut stream = engine.open().await?;
-    stream.write_all(open).await?;
+    stream.socket.write_all(open).await?;
     Ok(stream)
 }

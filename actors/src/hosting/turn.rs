@@ -10,11 +10,11 @@ use pomona_protocol::limits::EVENT_FRAME_BYTES_MAX;
 use pomona_protocol::{Cause, TurnEvent, encode_frame};
 use pomona_transport::SendStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::held::{Held, Kept};
+use crate::engine_link::TurnStream;
 use crate::trace::Phases;
 
 /// Bytes on the way to a gateway that does not read, before the engine is asked to wait.
@@ -39,7 +39,7 @@ enum Gone {
 }
 
 pub(super) struct HostedTurn {
-    engine: UnixStream,
+    engine: TurnStream,
     held: Held,
     sink: Option<SendStream>,
     unsent: BytesMut,
@@ -56,7 +56,7 @@ pub(super) struct HostedTurn {
 
 impl HostedTurn {
     pub(super) fn new(
-        engine: UnixStream,
+        engine: TurnStream,
         sink: Sink,
         held_bytes_max: usize,
         grace: Duration,
@@ -77,7 +77,7 @@ impl HostedTurn {
     }
 
     /// Runs to the end. Gives the engine's stream back when its turn ended cleanly.
-    pub(super) async fn run(mut self, sinks: &mut mpsc::Receiver<Sink>) -> Option<UnixStream> {
+    pub(super) async fn run(mut self, sinks: &mut mpsc::Receiver<Sink>) -> Option<TurnStream> {
         let mut buffer = BytesMut::with_capacity(4096);
         loop {
             while let Some((frame, kept)) = self.held.take(&mut buffer) {
@@ -95,7 +95,7 @@ impl HostedTurn {
                     Switched::On => continue,
                     Switched::Over => return None,
                 },
-                read = self.engine.read_buf(&mut buffer), if may_read => {
+                read = self.engine.socket.read_buf(&mut buffer), if may_read => {
                     if !matches!(read, Ok(1..)) {
                         self.fail("its stream ended");
                     }

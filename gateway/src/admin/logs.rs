@@ -260,7 +260,9 @@ impl Telling {
         for line in &logs.lines {
             self.write(buffer, "line", Some(line.at_us), &Told::Line(line));
         }
-        for missing in logs.missing.iter().filter(|missing| !self.missing.contains(missing)) {
+        // The reason changes as a link goes down; that is no news.
+        let is_known = |missing: &LogMissing| self.missing.iter().any(|known| known.node == missing.node);
+        for missing in logs.missing.iter().filter(|missing| !is_known(missing)) {
             self.write(buffer, "missing", None, &Told::Missing(missing));
         }
         self.missing = logs.missing;
