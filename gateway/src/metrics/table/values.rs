@@ -29,34 +29,20 @@ pub(super) const CAUSES: &[&str] = &[
     "cancelled",
     OTHER,
 ];
-/// How a turn can end.
-pub(super) const OUTCOMES: &[&str] = &[
-    "stop",
-    "length",
-    "cancelled",
-    "model_not_found",
-    "invalid_request",
-    "context_length_exceeded",
-    "chat_template_failed",
-    "overloaded",
-    "deadline_exceeded",
-    "model_unavailable",
-    "engine_lost",
-    "engine_stalled",
-    "link_lost",
-    "node_suspect",
-    "node_draining",
-    "turn_not_held",
-    "node_not_found",
-    "not_a_host",
-    "not_the_authority",
-    "protocol_error",
-    "attempts_exhausted",
-    "kv_exhausted",
-    "shutting_down",
-    "internal_error",
-    OTHER,
-];
+/// How a turn can end: well in two ways, or for one of the causes.
+pub(super) const OUTCOMES: &[&str] = &outcomes();
+
+const fn outcomes() -> [&'static str; CAUSES.len() + 2] {
+    let mut outcomes = ["stop"; CAUSES.len() + 2];
+    outcomes[1] = "length";
+    let mut index = 0;
+    while index < CAUSES.len() {
+        outcomes[index + 2] = CAUSES[index];
+        index += 1;
+    }
+    outcomes
+}
+
 /// How an answer can end, in vLLM's words: `abort` is everything but the first two.
 pub(in crate::metrics) const FINISH_REASONS: &[&str] = &["stop", "length", "abort"];
 /// Why a child is restarted.
