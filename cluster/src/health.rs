@@ -1,14 +1,15 @@
 //! When an engine counts as stuck: it has work and completes no step within its budget, or says nothing at
 //! all. Health is steps, not sockets. Asked by the Model actor on every report and at every tick.
 //!
-//! Long before that it is suspect: a step takes several times what its kind of step takes. A suspect engine
-//! goes on working, but turns move away from it; a false alarm costs work, never correctness.
+//! Long before that it is suspect: a step takes several times what its kind of step takes, or its reports stay
+//! away, with work or without: what comes to an engine that stands would wait as well. A suspect engine goes on
+//! working, but turns move away from it; a false alarm costs work, never correctness.
 
 use std::time::{Duration, Instant};
 
 use pomona_protocol::{Cause, EngineLoad, ReplicaLoad, StepSample};
 
-/// No step is suspect before this: reports come each 250 ms, and one may be late.
+/// No step and no silence is suspect before this: an engine reports at least each 250 ms, and one may be late.
 pub const SUSPECT_AFTER_MIN: Duration = Duration::from_millis(500);
 /// Times a typical step that make one suspect. Steps grow with their batch, and a batch doubles now and then.
 pub const SUSPECT_STEPS: u32 = 8;
@@ -100,9 +101,11 @@ impl Health {
         smooth(&mut self.prefill_tokens_per_s, prefilled as f32 * 1e3 / prefill_ms);
     }
 
-    /// Whether turns should move away: it has work, and its step takes longer than its kind of step does.
+    /// Whether turns should move away: it is silent, or its step takes longer than its kind of step does.
     pub fn is_suspect(&self, now: Instant) -> bool {
-        self.load.running > 0 && now.saturating_duration_since(self.moved_at) > self.suspect_after()
+        let is_silent = now.saturating_duration_since(self.heard_at) > SUSPECT_AFTER_MIN;
+        let is_still = now.saturating_duration_since(self.moved_at) > self.suspect_after();
+        is_silent || (self.load.running > 0 && is_still)
     }
 
     /// How long the step that runs now may take.
@@ -178,8 +181,8 @@ mod tests {
         })
     }
 
-    /// Feeds ten steps of so many milliseconds and one prefill, then stands still with work; returns after how
-    /// many milliseconds it became suspect.
+    /// Feeds ten steps of so many milliseconds and one prefill, then stands still with work and says so; returns
+    /// after how many milliseconds it became suspect.
     fn suspect_after(step_ms: u32, prefill_ms: u32, step_prefill_tokens: u32) -> Option<u64> {
         let start = Instant::now();
         let mut health = Health::new(BUDGET, start);
@@ -188,7 +191,11 @@ mod tests {
         let mut samples = vec![decode; 10];
         samples.extend((prefill_ms > 0).then_some(prefill));
         health.on_report(&EngineLoad { samples, ..load(7, 4, step_prefill_tokens) }, start);
-        (0..20_000).step_by(50).find(|ms| health.is_suspect(start + Duration::from_millis(*ms)))
+        (0..20_000).step_by(50).find(|ms| {
+            let now = start + Duration::from_millis(*ms);
+            health.on_report(&load(7, 4, step_prefill_tokens), now);
+            health.is_suspect(now)
+        })
     }
 
     #[test]
@@ -206,16 +213,30 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_without_work_or_with_steps_is_never_suspect() {
+    fn an_engine_that_reports_without_work_or_with_steps_is_never_suspect() {
         let start = Instant::now();
         let mut health = Health::new(BUDGET, start);
-        health.on_report(&load(7, 0, 0), start);
-        assert!(!health.is_suspect(start + Duration::from_secs(60)));
+        for n in 0..100 {
+            let now = start + Duration::from_millis(250 * n);
+            health.on_report(&load(7, 0, 0), now);
+            assert!(!health.is_suspect(now + Duration::from_millis(499)));
+        }
         for n in 0..100 {
             let now = start + Duration::from_millis(400 * n);
             health.on_report(&load(8 + n, 2, 0), now);
             assert!(!health.is_suspect(now + Duration::from_millis(399)));
         }
+    }
+
+    #[test]
+    fn a_silent_engine_is_suspect_even_when_it_was_idle_and_until_it_speaks() {
+        let start = Instant::now();
+        let mut health = Health::new(BUDGET, start);
+        health.on_report(&load(7, 0, 0), start);
+        let later = start + Duration::from_millis(501);
+        assert!(health.is_suspect(later));
+        health.on_report(&load(7, 0, 0), later);
+        assert!(!health.is_suspect(later));
     }
 
     #[test]

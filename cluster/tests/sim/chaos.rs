@@ -35,6 +35,11 @@ impl World {
                 self.nodes[node].wedged += 1;
                 Some(lasts)
             }
+            Fault::Stop { node, lasts } => {
+                self.nodes[node].wedged += 1;
+                self.nodes[node].mute += 1;
+                Some(lasts)
+            }
             Fault::Slow { node, factor, lasts } => {
                 self.nodes[node].slow = factor;
                 Some(lasts)
@@ -80,6 +85,10 @@ impl World {
         let what = self.shape.faults[fault].1.clone();
         match what {
             Fault::Wedge { node, .. } => self.nodes[node].wedged -= 1,
+            Fault::Stop { node, .. } => {
+                self.nodes[node].wedged -= 1;
+                self.nodes[node].mute -= 1;
+            }
             Fault::Slow { node, .. } => self.nodes[node].slow = 1,
             Fault::Partition { .. } => self.partition(&what, false),
             Fault::Drain { node, .. } => self.drain(node, false),

@@ -18,8 +18,6 @@ use super::world::World;
 /// An engine with work that makes no step for this long is replaced.
 const BUDGET: StepBudget =
     StepBudget { base: Duration::from_millis(1_500), per_prefill_token: Duration::from_millis(1) };
-/// One that stands still for this long says so.
-const SUSPECT_AFTER: u64 = 600 * MS;
 /// Prompt tokens of one prefill step.
 const PREFILL_CHUNK: u64 = 128;
 
@@ -33,7 +31,6 @@ pub(crate) struct Replica {
     pub(crate) waiting: VecDeque<usize>,
     is_stepping: bool,
     steps: u64,
-    moved_at: u64,
     health: Option<Health>,
 }
 
@@ -73,7 +70,6 @@ impl World {
             waiting: VecDeque::new(),
             is_stepping: false,
             steps: 0,
-            moved_at: 0,
             health: None,
         };
         it.replicas.insert(model, replica);
@@ -83,9 +79,8 @@ impl World {
 
     pub(crate) fn engine_ready(&mut self, node: usize, model: usize, incarnation: u64) {
         let now = self.instant();
-        let at = self.now;
         let Some(replica) = self.replica(node, model, incarnation) else { return };
-        (replica.is_ready, replica.moved_at) = (true, at);
+        replica.is_ready = true;
         replica.health = Some(Health::new(BUDGET, now));
         self.report_all(node);
     }
@@ -137,13 +132,16 @@ impl World {
 
     /// Looks after each engine, as the node does at each beat.
     pub(crate) fn check_engines(&mut self, node: usize) {
-        let (now, at) = (self.instant(), self.now);
+        let now = self.instant();
         let mut stuck = Vec::new();
+        let is_mute = self.nodes[node].mute > 0;
         for (model, replica) in &mut self.nodes[node].replicas {
             let Some(health) = &mut replica.health else { continue };
             let running = replica.active.len() as u32;
-            health.on_report(&EngineLoad { steps: replica.steps, running, ..EngineLoad::default() }, now);
-            replica.is_suspect = running > 0 && at.saturating_sub(replica.moved_at) > SUSPECT_AFTER;
+            if !is_mute {
+                health.on_report(&EngineLoad { steps: replica.steps, running, ..EngineLoad::default() }, now);
+            }
+            replica.is_suspect = health.is_suspect(now);
             stuck.extend(health.verdict(now).map(|cause| (*model, cause)));
         }
         for (model, cause) in stuck {
@@ -190,11 +188,7 @@ impl World {
         };
         self.nodes[node].held.insert(turn, held);
         let slots = self.shape.nodes[node].slots as usize;
-        let at = self.now;
         let Some(replica) = self.replica(node, model, incarnation) else { return };
-        if replica.active.is_empty() {
-            replica.moved_at = at;
-        }
         if replica.active.len() < slots {
             replica.active.push(turn);
         } else {
@@ -214,13 +208,12 @@ impl World {
     }
 
     pub(crate) fn engine_step(&mut self, node: usize, model: usize, incarnation: u64) {
-        let (is_wedged, at) = (self.nodes[node].wedged > 0, self.now);
+        let is_wedged = self.nodes[node].wedged > 0;
         let Some(replica) = self.replica(node, model, incarnation) else { return };
         replica.is_stepping = false;
         let active = if is_wedged { Vec::new() } else { replica.active.clone() };
         if !is_wedged {
             replica.steps += 1;
-            replica.moved_at = at;
         }
         for turn in active {
             self.advance(node, turn);

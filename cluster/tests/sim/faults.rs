@@ -47,6 +47,13 @@ pub(crate) enum Fault {
         /// For how long, unless they are killed before.
         lasts: u64,
     },
+    /// Engines stand and do not report either.
+    Stop {
+        /// Which node's.
+        node: usize,
+        /// For how long, unless they are killed before.
+        lasts: u64,
+    },
     /// Steps take many times as long.
     Slow {
         /// Which node's.
@@ -117,6 +124,7 @@ impl Fault {
             Fault::EngineCrash { .. } => "engine crash",
             Fault::Freeze { .. } => "freeze",
             Fault::Wedge { .. } => "wedge",
+            Fault::Stop { .. } => "stop",
             Fault::Slow { .. } => "slow",
             Fault::Partition { cut: Cut::Both, .. } => "partition",
             Fault::Partition { .. } => "one-way partition",
@@ -142,7 +150,8 @@ pub(crate) fn draw_fault(random: &mut Random, shape: &Shape, room: u64) -> Fault
         0..18 => Fault::Crash { node, down: lasts(random, 4 * S) },
         18..28 => Fault::EngineCrash { node },
         28..42 => Fault::Freeze { node, lasts: lasts(random, 5 * S) },
-        42..52 => Fault::Wedge { node, lasts: lasts(random, 4 * S) },
+        42..47 => Fault::Wedge { node, lasts: lasts(random, 4 * S) },
+        47..52 => Fault::Stop { node, lasts: lasts(random, 4 * S) },
         52..58 => Fault::Slow { node, factor: random.range(2, 20), lasts: lasts(random, 5 * S) },
         58..60 => Fault::Blackout {
             path: if random.chance(700) { PathKind::Lan } else { PathKind::Wan },

@@ -59,6 +59,7 @@ pub(crate) struct Node {
     pub(crate) seq: u64,
     pub(crate) frozen: u32,
     pub(crate) wedged: u32,
+    pub(crate) mute: u32,
     pub(crate) slow: u64,
     pub(crate) is_draining: bool,
     /// Milliseconds that its wall clock is off; boots are drawn from it, as a careless program would.
@@ -84,6 +85,7 @@ impl Node {
             seq: 0,
             frozen: 0,
             wedged: 0,
+            mute: 0,
             slow: 1,
             is_draining: false,
             clock_off_ms: 0,
