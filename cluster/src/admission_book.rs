@@ -107,7 +107,7 @@ impl Book {
         self.slots.get_mut(number as usize)?.as_mut()
     }
 
-    fn slots(&self) -> impl Iterator<Item = &Slot> {
+    fn slots(&self) -> impl Iterator<Item = &Slot> + Clone {
         self.slots.iter().flatten()
     }
 

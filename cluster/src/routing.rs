@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use pomona_protocol::ReplicaLoad;
 
-/// Milliseconds of a step when none was measured: a small model on a laptop. An unknown replica should be tried
-/// rather than shunned, and its first report corrects this.
+/// Milliseconds of a step when none was measured at any replica: a small model on a laptop. Where others were
+/// measured, the best of them stands in: an unknown replica should be tried rather than shunned, and its first
+/// report corrects that.
 pub const STEP_MS_PRIOR: f32 = 30.0;
-/// Prompt tokens per second when none were measured; the low end of Apple silicon with 8-bit weights.
+/// Prompt tokens per second when none were measured anywhere; the low end of Apple silicon with 8-bit weights.
 pub const PREFILL_TOKENS_PER_S_PRIOR: f32 = 500.0;
 /// Tokens of an answer whose length nobody knows yet; a long paragraph. Larger values spread turns more evenly
 /// and pay for it with cached prefixes.
@@ -64,11 +65,37 @@ impl Candidate {
     }
 }
 
+/// What replicas of one model have shown to be possible; 0 where nothing was measured.
+#[derive(Clone, Copy, Debug, Default)]
+struct Best {
+    step_ms: f32,
+    prefill_tokens_per_s: f32,
+}
+
+impl Best {
+    fn of(candidates: impl Iterator<Item = Candidate>) -> Self {
+        candidates.fold(Self::default(), |best, candidate| Self {
+            step_ms: match (measured(candidate.step_ms), measured(best.step_ms)) {
+                (Some(step_ms), Some(best_ms)) => step_ms.min(best_ms),
+                (step_ms, best_ms) => step_ms.or(best_ms).unwrap_or(0.0),
+            },
+            prefill_tokens_per_s: measured(candidate.prefill_tokens_per_s)
+                .map_or(best.prefill_tokens_per_s, |rate| rate.max(best.prefill_tokens_per_s)),
+        })
+    }
+
+    fn stands_in(self, candidate: Candidate) -> Candidate {
+        let step_ms = measured(candidate.step_ms).unwrap_or(self.step_ms);
+        let rate = measured(candidate.prefill_tokens_per_s).unwrap_or(self.prefill_tokens_per_s);
+        Candidate { step_ms, prefill_tokens_per_s: rate, ..candidate }
+    }
+}
+
 /// Milliseconds until the answer to a prompt of `prompt_tokens` is over, if it were placed there now.
 pub fn predict_ms(candidate: &Candidate, prompt_tokens: u32) -> f32 {
-    let step_ms = or_prior(candidate.step_ms, STEP_MS_PRIOR).min(STEP_MS_MAX);
-    let prefill =
-        or_prior(candidate.prefill_tokens_per_s, PREFILL_TOKENS_PER_S_PRIOR).max(PREFILL_TOKENS_PER_S_MIN);
+    let step_ms = measured(candidate.step_ms).unwrap_or(STEP_MS_PRIOR).min(STEP_MS_MAX);
+    let prefill = measured(candidate.prefill_tokens_per_s).unwrap_or(PREFILL_TOKENS_PER_S_PRIOR);
+    let prefill = prefill.max(PREFILL_TOKENS_PER_S_MIN);
     let turns_max = candidate.turns_max.max(1) as f32;
     let turns = candidate.turns as f32 + 1.0;
     let batch = turns.min(turns_max);
@@ -81,9 +108,9 @@ pub fn predict_ms(candidate: &Candidate, prompt_tokens: u32) -> f32 {
     candidate.rtt_ms + queue_ms + prefill_ms + answer_ms
 }
 
-/// A measured value, or the prior when there is none or it is no number.
-fn or_prior(measured: f32, prior: f32) -> f32 {
-    if measured.is_finite() && measured > 0.0 { measured } else { prior }
+/// A measured value; `None` when there is none or it is no number.
+fn measured(value: f32) -> Option<f32> {
+    (value.is_finite() && value > 0.0).then_some(value)
 }
 
 /// The chosen replica.
@@ -98,15 +125,16 @@ pub struct Choice {
 /// The replica that should take the turn, out of those that may: two are drawn among those near the best, and
 /// the better of them wins. `draw` are random bits, 64 of them. `scratch` spares an allocation.
 pub fn choose(
-    candidates: impl Iterator<Item = Candidate>,
+    candidates: impl Iterator<Item = Candidate> + Clone,
     prompt_tokens: u32,
     draw: u64,
     scratch: &mut Vec<Choice>,
 ) -> Option<Choice> {
     scratch.clear();
+    let best = Best::of(candidates.clone());
     let mut best_ms = f32::INFINITY;
     for candidate in candidates {
-        let predicted_ms = predict_ms(&candidate, prompt_tokens);
+        let predicted_ms = predict_ms(&best.stands_in(candidate), prompt_tokens);
         if predicted_ms > near(best_ms) {
             continue;
         }

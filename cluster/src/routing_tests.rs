@@ -61,7 +61,11 @@ fn equals_share_the_turns() {
 fn an_unknown_replica_is_tried() {
     let unknown = Candidate { index: 1, turns_max: 8, ..Candidate::default() };
     let slow = Candidate { step_ms: 80.0, prefill_tokens_per_s: 200.0, ..idle(0) };
-    assert_eq!(chosen(&[slow, unknown]), [1]);
+    // As good as the best that was measured, be that better than the prior or worse.
+    let fast = Candidate { step_ms: 0.2, prefill_tokens_per_s: 20_000.0, ..idle(0) };
+    assert_eq!(chosen(&[fast, unknown]), [0, 1]);
+    assert_eq!(chosen(&[fast, Candidate { index: 2, step_ms: 0.4, ..unknown }, unknown]), [0, 1]);
+    assert_eq!(chosen(&[slow, Candidate { index: 2, ..slow }, unknown]), [0, 1, 2]);
     let slowest = Candidate { step_ms: f32::MAX, prefill_tokens_per_s: f32::MIN_POSITIVE, ..unknown };
     assert!(predict_ms(&slowest, u32::MAX).is_finite());
     assert_eq!(chosen(&[slowest]), [1]);
@@ -82,6 +86,8 @@ proptest! {
             index: index as u32, turns: c.0, turns_max: 8, running: c.1, step_ms: c.2,
             prefill_tokens_per_s: c.3, pending_tokens: c.4, rtt_ms: c.5, cached_tokens: c.6,
         }).collect();
+        let best = Best::of(candidates.iter().copied());
+        let candidates: Vec<_> = candidates.into_iter().map(|candidate| best.stands_in(candidate)).collect();
         let best = candidates.iter().map(|c| predict_ms(c, tokens)).fold(f32::INFINITY, f32::min);
         let choice = choose(candidates.iter().copied(), tokens, draw, &mut Vec::new());
         let choice = choice.expect("there is somebody");
