@@ -29,6 +29,8 @@ const CONNECT_PAUSE: Duration = Duration::from_millis(5);
 const EXIT_GRACE: Duration = Duration::from_millis(500);
 /// Longest line of an engine's standard error that is passed on.
 const LOG_LINE_BYTES_MAX: u64 = 4096;
+/// Why an engine ended that nobody wants any more.
+const KILLED: &str = "it was killed";
 
 /// What a Model hears of its engine.
 #[derive(Debug)]
@@ -138,10 +140,25 @@ async fn run_process(
 ) -> Cause {
     let _lifeline = child.stdin.take();
     let log = child.stderr.take().map(|stderr| owned::spawn(forward_log(stderr)));
-    let watched = tokio::select! {
-        watched = watch(shared, socket, tell) => watched,
-        status = child.wait() => format!("its process ended: {}", describe(status)),
-        () = kill.cancelled() => "it was killed".to_owned(),
+    let opened = tokio::select! {
+        opened = open_watch(shared, socket) => opened,
+        status = child.wait() => Err(ended(status)),
+        () = kill.cancelled() => Err(KILLED.to_owned()),
+    };
+    let watched = match opened {
+        Ok(stream) => {
+            let mut watching = std::pin::pin!(watch(shared, stream, tell));
+            tokio::select! {
+                watched = &mut watching => watched,
+                status = child.wait() => {
+                    // Its last report, which may say why, can still be on its way; the stream's end follows.
+                    let _ = tokio::time::timeout(EXIT_GRACE, watching).await;
+                    ended(status)
+                }
+                () = kill.cancelled() => KILLED.to_owned(),
+            }
+        }
+        Err(message) => message,
     };
     if kill.is_cancelled() || tokio::time::timeout(EXIT_GRACE, child.wait()).await.is_err() {
         let _ = child.start_kill();
@@ -174,28 +191,36 @@ async fn run_thread(
             return Cause::EngineLost { message: format!("the engine thread did not start: {error}") };
         }
     };
+    let watched = async {
+        match open_watch(shared, socket).await {
+            Ok(stream) => watch(shared, stream, tell).await,
+            Err(message) => message,
+        }
+    };
     let message = tokio::select! {
-        watched = watch(shared, socket, tell) => watched,
-        () = kill.cancelled() => "it was killed".to_owned(),
+        watched = watched => watched,
+        () = kill.cancelled() => KILLED.to_owned(),
     };
     // Its end waits for a running step.
     let _ = tokio::task::spawn_blocking(move || drop(thread)).await;
     Cause::EngineLost { message }
 }
 
-/// Passes reports on until the engine stops reporting; says how that ended.
-async fn watch(shared: &Shared, socket: &Path, tell: &(impl Fn(EngineEvent) + Sync)) -> String {
+/// Asks the engine for its reports, once it has opened its socket.
+async fn open_watch(shared: &Shared, socket: &Path) -> Result<UnixStream, String> {
     let load_timeout = Duration::from_millis(shared.model.load_timeout_ms);
     let Ok(mut stream) = tokio::time::timeout(load_timeout, connect(socket)).await else {
-        return format!("it did not open its socket within {} ms", shared.model.load_timeout_ms);
+        return Err(format!("it did not open its socket within {} ms", shared.model.load_timeout_ms));
     };
     let mut open = BytesMut::new();
-    if let Err(error) = encode_frame(&Open::Watch, &mut open, EVENT_FRAME_BYTES_MAX) {
-        return error.to_string();
-    }
-    if let Err(error) = stream.write_all(&open).await {
-        return format!("its socket failed: {error}");
-    }
+    encode_frame(&Open::Watch, &mut open, EVENT_FRAME_BYTES_MAX).map_err(|error| error.to_string())?;
+    stream.write_all(&open).await.map_err(|error| format!("its socket failed: {error}"))?;
+    Ok(stream)
+}
+
+/// Passes reports on until the engine stops reporting; says how that ended.
+async fn watch(shared: &Shared, mut stream: UnixStream, tell: &(impl Fn(EngineEvent) + Sync)) -> String {
+    let load_timeout = Duration::from_millis(shared.model.load_timeout_ms);
     let mut decoder = FrameDecoder::<EngineReport>::new(EVENT_FRAME_BYTES_MAX);
     let mut load_until = Some(tokio::time::Instant::now() + load_timeout);
     loop {
@@ -256,6 +281,10 @@ async fn forward_log(stderr: impl AsyncRead + Unpin) {
             }
         }
     }
+}
+
+fn ended(status: std::io::Result<std::process::ExitStatus>) -> String {
+    format!("its process ended: {}", describe(status))
 }
 
 fn describe(status: std::io::Result<std::process::ExitStatus>) -> String {

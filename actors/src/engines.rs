@@ -14,6 +14,8 @@ use crate::engine_link::EngineLink;
 #[derive(Debug, Default)]
 pub(crate) struct Engines {
     replicas: Mutex<BTreeMap<ModelId, Local>>,
+    /// The last incarnation of each model that was ever here.
+    incarnations: Mutex<BTreeMap<ModelId, u64>>,
     changed: Notify,
 }
 
@@ -33,6 +35,15 @@ impl Local {
 }
 
 impl Engines {
+    /// The number of a model's next engine. It goes on when the model leaves and comes back, so that what is still
+    /// said of the engine before never means the new one.
+    pub(crate) fn next_incarnation(&self, model: &ModelId) -> u64 {
+        let mut incarnations = self.incarnations.lock().unwrap_or_else(PoisonError::into_inner);
+        let incarnation = incarnations.entry(model.clone()).or_default();
+        *incarnation += 1;
+        *incarnation
+    }
+
     /// The way to this very replica.
     pub(crate) fn link(&self, replica: &ReplicaId) -> Option<Arc<EngineLink>> {
         let replicas = self.lock();
@@ -75,9 +86,11 @@ impl Engines {
         }
     }
 
-    /// Forgets the replica of a model.
-    pub(crate) fn remove(&self, model: &ModelId) {
-        if self.lock().remove(model).is_some() {
+    /// Forgets this very replica; one that came after it stays.
+    pub(crate) fn remove(&self, replica: &ReplicaId) {
+        let mut replicas = self.lock();
+        if replicas.get(&replica.model).is_some_and(|local| local.report.replica == *replica) {
+            replicas.remove(&replica.model);
             self.changed.notify_one();
         }
     }

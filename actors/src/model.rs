@@ -15,7 +15,7 @@ use crate::engine_link::EngineLink;
 use crate::engine_process::{EngineEvent, EngineProcess};
 use crate::observer::Observation;
 use crate::shared::{LocalModel, Shared, jitter};
-use crate::speed::Speed;
+use crate::speed::SpeedMeter;
 
 /// How often health is judged; a fraction of the shortest step budget.
 const TICK: Duration = Duration::from_millis(50);
@@ -42,7 +42,7 @@ pub(crate) struct ModelState {
     model: LocalModel,
     /// The way to the engine while it is ready.
     link: Option<Arc<EngineLink>>,
-    speed: Speed,
+    speed: SpeedMeter,
     totals: ReplicaTotals,
     was_suspect: bool,
     incarnation: u64,
@@ -66,7 +66,7 @@ impl ModelState {
     }
 
     fn start(&mut self, myself: &ActorRef<ModelMessage>) {
-        self.incarnation += 1;
+        self.incarnation = self.shared.engines.next_incarnation(&self.model.id);
         self.state = ReplicaState::Loading;
         let incarnation = self.incarnation;
         let model = myself.clone();
@@ -180,6 +180,7 @@ impl ModelState {
 
     fn report(&self) -> ReplicaReport {
         let load = self.health.as_ref().map(Health::load);
+        let speed = self.speed.after(self.link.as_ref().map_or(Duration::ZERO, |link| link.idle_for()));
         ReplicaReport {
             replica: self.replica(),
             state: self.state,
@@ -195,8 +196,8 @@ impl ModelState {
                 turns_max: self.shared.routing.replica_turns_max,
                 running: load.map_or(0, |load| load.running),
                 waiting: load.map_or(0, |load| load.waiting),
-                step_ms: self.speed.step_ms,
-                prefill_tokens_per_s: self.speed.prefill_tokens_per_s,
+                step_ms: speed.step_ms,
+                prefill_tokens_per_s: speed.prefill_tokens_per_s,
                 kv_blocks_used: load.map_or(0, |load| load.kv_blocks_used),
                 kv_blocks_total: load.map_or(0, |load| load.kv_blocks_total),
                 is_suspect: self.was_suspect,
@@ -209,8 +210,9 @@ impl ModelState {
 impl Drop for ModelState {
     /// However this actor ends, its engine ends with it, and no turn may be sent there.
     fn drop(&mut self) {
-        self.shared.desk.replica_down(&self.replica());
-        self.shared.engines.remove(&self.model.id);
+        let replica = self.replica();
+        self.shared.desk.replica_down(&replica);
+        self.shared.engines.remove(&replica);
     }
 }
 
@@ -230,7 +232,7 @@ impl Actor for Model {
             shared,
             model,
             link: None,
-            speed: Speed::default(),
+            speed: SpeedMeter::default(),
             totals: ReplicaTotals::default(),
             was_suspect: false,
             incarnation: 0,

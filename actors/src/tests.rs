@@ -3,6 +3,7 @@
 mod bench;
 mod control;
 mod engine;
+mod engines;
 mod hosting;
 mod hosting_refusals;
 mod moves;

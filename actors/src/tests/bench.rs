@@ -13,7 +13,8 @@ use pomona_config::{
 use pomona_protocol::limits::{EVENT_FRAME_BYTES_MAX, REQUEST_FRAME_BYTES_MAX};
 use pomona_protocol::{
     AnswerForm, Cause, FinishReason, FrameDecoder, ModelCard, ModelId, NodeId, Open, ReplicaId, ReplicaLoad,
-    Sampling, Task, TurnEvent, TurnId, TurnInput, TurnRequest, Usage, encode_frame,
+    ReplicaReport, ReplicaState, Sampling, Task, TurnEvent, TurnId, TurnInput, TurnRequest, Usage,
+    encode_frame,
 };
 use ractor::Actor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -268,6 +269,23 @@ pub(super) fn card() -> ModelCard {
 /// The first incarnation of the model at this node.
 pub(super) fn replica(node: &str) -> ReplicaId {
     ReplicaId { node: NodeId::from(node), model: model(), incarnation: 1 }
+}
+
+/// What a node says of a replica that waits for turns.
+pub(super) fn ready(replica: ReplicaId) -> ReplicaReport {
+    ReplicaReport {
+        replica,
+        state: ReplicaState::Ready,
+        card: None,
+        is_pinned: false,
+        idle_ms: 0,
+        memory_bytes: 1,
+        restarts: 0,
+        engine_pid: None,
+        error: None,
+        load: ReplicaLoad::default(),
+        figures: Default::default(),
+    }
 }
 
 /// Lets a replica take turns.

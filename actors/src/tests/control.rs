@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pomona_protocol::{
-    Cause, ModelId, NodeId, NodeReport, PeerRole, ReplicaLoad, ReplicaReport, ReplicaState,
-};
+use pomona_protocol::{Cause, ModelId, NodeId, NodeReport, PeerRole};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::bench::{PATIENCE, parts, replica};
+use super::bench::{PATIENCE, parts, ready, replica};
 use crate::fleet::FleetMessage;
 use crate::links::control::{Answer, Bulletin, Control, ControlMessage, LoadOrder, PinOrder, Rmp};
 use crate::links::{LinksMessage, Peer};
@@ -111,19 +109,7 @@ impl Bench {
 }
 
 fn report(node: &str, replicas: &[&str]) -> NodeReport {
-    let replicas = replicas.iter().map(|node| ReplicaReport {
-        replica: replica(node),
-        state: ReplicaState::Ready,
-        card: None,
-        is_pinned: false,
-        idle_ms: 0,
-        memory_bytes: 1,
-        restarts: 0,
-        engine_pid: None,
-        error: None,
-        load: ReplicaLoad::default(),
-        figures: Default::default(),
-    });
+    let replicas = replicas.iter().map(|node| ready(replica(node)));
     NodeReport {
         node: NodeId::from(node),
         name: node.to_owned(),

@@ -10,7 +10,7 @@ use pomona_transport::Link;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use super::bench::{PATIENCE, parts};
+use super::bench::{PATIENCE, parts, replica};
 use super::orchard::{Asked, Orchard, attach, cut, turn};
 use crate::shared::Shared;
 
@@ -98,7 +98,7 @@ async fn an_open_that_never_becomes_whole_is_given_up() {
 async fn a_turn_for_a_model_that_is_not_here_is_refused_as_one_that_others_may_have() {
     let mut orchard = Orchard::plant().await;
     let link = orchard.hosted().await;
-    orchard.shared.engines.remove(&super::bench::model());
+    orchard.shared.engines.remove(&replica(&orchard.shared.node.0));
     let mut asked = Asked::of(&link, &turn(1, 0)).await;
     let Some(TurnEvent::Failed { cause }) = asked.next().await else { panic!("no refusal") };
     assert!(cause.is_retryable(), "{cause}");

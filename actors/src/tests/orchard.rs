@@ -9,8 +9,7 @@ use bytes::BytesMut;
 use pomona_config::LinkConfig;
 use pomona_protocol::limits::{EVENT_FRAME_BYTES_MAX, REQUEST_FRAME_BYTES_MAX};
 use pomona_protocol::{
-    FrameDecoder, LinkPurpose, NodeId, Open, PathKind, PeerRole, ReplicaLoad, ReplicaReport, ReplicaState,
-    TurnEvent, TurnRequest, encode_frame,
+    FrameDecoder, LinkPurpose, NodeId, Open, PathKind, PeerRole, TurnEvent, TurnRequest, encode_frame,
 };
 use pomona_transport::{
     Authority, Candidate, CloseCode, DialTarget, Endpoint, EndpointParts, Identity, Incoming, Link,
@@ -21,7 +20,7 @@ use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::bench::{PATIENCE, parts, replica, request};
+use super::bench::{PATIENCE, parts, ready, replica, request};
 use super::engine::Engine;
 use crate::api::Parts;
 use crate::hosting;
@@ -60,19 +59,7 @@ impl Orchard {
         (parts.routes, parts.node) = (false, node.node().clone());
         change(&mut parts);
         let shared = Arc::new(Shared::new(&parts));
-        let report = ReplicaReport {
-            replica: replica(&parts.node.0),
-            state: ReplicaState::Ready,
-            card: None,
-            is_pinned: false,
-            idle_ms: 0,
-            memory_bytes: 1,
-            restarts: 0,
-            engine_pid: None,
-            error: None,
-            load: ReplicaLoad::default(),
-            figures: Default::default(),
-        };
+        let report = ready(replica(&parts.node.0));
         shared.engines.publish(report, Some(engine.link()));
         let (gateway, node) = (bind(gateway).await, bind(node).await);
         Self { gateway, gateway_id, node, shared, engine, serving: JoinSet::new(), folder }

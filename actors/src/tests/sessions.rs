@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pomona_config::{SessionConfig, StoreConfig};
 use pomona_protocol::{
@@ -280,13 +279,19 @@ async fn a_client_that_does_not_read_is_cut_off_and_the_others_go_on() {
     process.submit("go").await;
     let mut running = bench.engine.next().await;
     running.start(0..1).await;
-    let reading = crate::owned::spawn(async move { read_to_end(&mut reader, 0).await });
-    for index in 1..200 {
-        running.tokens(index..index + 1).await;
-        tokio::time::sleep(Duration::from_millis(2)).await;
+    let mut seen = Vec::new();
+    for count in 1..=200 {
+        // Each is an event of its own, since tokens that wait for the log are joined.
+        while text(&seen) != numbers(count) {
+            seen.push(next(&mut reader).await.unwrap());
+        }
+        if count < 200 {
+            running.tokens(count..count + 1).await;
+        }
     }
     running.finish(200).await;
-    let seen = reading.await.unwrap();
+    let cursor = seen.last().unwrap().seq;
+    seen.extend(read_to_end(&mut reader, cursor).await);
     assert_eq!(text(&seen), numbers(200));
     let mut heard = Vec::new();
     let reason = loop {
