@@ -113,7 +113,7 @@ pub async fn look(
 /// The whole of a question has an end, which comes before that of a single silence.
 fn connect(endpoint: Endpoint, wait_max: Duration) -> Result<Hub, AskError> {
     let hub = endpoint.address();
-    Hub::new(endpoint, 2 * wait_max).map_err(|error| AskError::Refused { hub, error })
+    Hub::new(endpoint, 10 * wait_max).map_err(|error| AskError::Refused { hub, error })
 }
 
 /// One question, without a second try.
