@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_reader_that_is_slow_but_moves_is_kept() {
         let (near, mut far) = duplex(8);
         let mut guarded = StallGuard::new(near, Duration::from_millis(200));

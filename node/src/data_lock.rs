@@ -190,7 +190,7 @@ mod tests {
         let reader = File::open(lock_file(folder.path())).unwrap();
         reader.try_lock_shared().unwrap();
         let release = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::sleep(Duration::from_millis(10));
             drop(reader);
         });
         DataLock::acquire(folder.path()).unwrap();

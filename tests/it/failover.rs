@@ -114,7 +114,7 @@ async fn answers_survive_kill_9_of_the_engine_without_a_token_lost_or_repeated()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_that_stands_still_is_replaced_and_the_answers_go_on() -> Result<()> {
-    let pomona = sturdy().set("model.step_timeout_ms", 700).start().await?;
+    let pomona = sturdy().set("model.step_timeout_ms", 2_000).start().await?;
     let expected = undisturbed(&pomona).await?;
     for _ in 0..if full() { 10 } else { 2 } {
         let pid = pomona.engine_pid().await?;

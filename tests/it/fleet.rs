@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use pomona_protocol::{NodeStatus, ReplicaState};
+use pomona_tests::cluster::is_ready;
 use pomona_tests::script::answer;
 use pomona_tests::{Cluster, Socket};
 use reqwest::Method;
@@ -40,14 +41,15 @@ async fn a_fleet_that_is_full_says_when_to_come_back() -> Result<()> {
     let mut socket = Socket::connect(cluster.api()).await?;
     for seed in 0..3u64 {
         socket.start(&seed.to_string(), &turn("go", seed, 1000)).await?;
-        tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    // Two run, one waits.
+    eventually("two run and one waits", SOON, async || {
+        let running = cluster.members().await?.iter().filter(|member| member.turns == 1).count();
+        Ok(running == 2 && cluster.api().status().await?.turns_queued == 1)
+    })
+    .await?;
     let (status, retry_after) = cluster.api().chat_head(&turn("go", 9, 1000)).await?;
     ensure!(status == 429, "{status}");
     ensure!(retry_after.is_some_and(|seconds| (1..=60).contains(&seconds)), "{retry_after:?}");
-    let busy = cluster.members().await?;
-    ensure!(busy.iter().filter(|member| member.turns == 1).count() == 2, "{busy:?}");
     socket.until_all_over().await?;
     for seed in 0..3u64 {
         let seen = &socket.answers[&seed.to_string()];
@@ -112,7 +114,17 @@ async fn wanted_replicas_are_placed_again_after_a_death_and_the_others_stay() ->
         .nodes(3)
         .start_gateways_and_join()
         .await?;
-    eventually("two have it", SOON, async || Ok(hosts(&cluster).await?.len() == 2)).await?;
+    // Each has it when it comes, until the gateway knows of all three.
+    eventually("two of three have it", SOON, async || {
+        let members = cluster.members().await?;
+        let nodes = || members.iter().filter(|member| !member.is_here && member.version.is_some());
+        let (ready, empty) = (
+            nodes().filter(|node| is_ready(node)).count(),
+            nodes().filter(|node| node.replicas.is_empty()).count(),
+        );
+        Ok((nodes().count(), ready, empty) == (3, 2, 1))
+    })
+    .await?;
     // Long enough for a third one to appear or one to move.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let before = hosts(&cluster).await?;

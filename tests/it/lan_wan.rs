@@ -97,8 +97,7 @@ async fn a_wan_that_is_cut_changes_nothing_on_the_lan() -> Result<()> {
     let socket = running(&cluster, 12).await?;
     cluster.relay.as_ref().context("no relay")?.cut(Cut::Both);
     check_whole(socket, 12, 200).await?;
-    ensure!(is_on(&cluster.member("n1").await?, PathKind::Lan));
-    Ok(())
+    until_on(&cluster, PathKind::Lan).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use futures::StreamExt;
 use pomona_tests::{Pomona, Socket};
 
 use crate::support::{eventually, scripted, turn};
 
-/// From the client's end to an idle engine.
-const SOON: Duration = Duration::from_secs(3);
+/// For what an engine says of itself to reach the metrics, on a busy machine.
+const SOON: Duration = Duration::from_secs(20);
 /// Longer than any test waits.
 const ENDLESS: &str = "tokens=1000000 pace_us=5000";
 
@@ -17,11 +17,14 @@ async fn engine_works(pomona: &Pomona) -> Result<bool> {
     Ok(pomona.api.metric("pomona_engine_sequences").await? > 0.0)
 }
 
+async fn begins_to_work(pomona: &Pomona) -> Result<()> {
+    eventually("the engine works", SOON, async || engine_works(pomona).await).await.map(drop)
+}
+
+/// Behind [`begins_to_work`], or what the engine said before its turn counts.
 async fn becomes_idle(pomona: &Pomona) -> Result<()> {
-    let took = eventually("the engine is idle", SOON, async || Ok(!engine_works(pomona).await?)).await?;
-    let status = pomona.api.status().await?;
-    ensure!(status.turns_active == 0, "idle after {took:?}, but {} turns are active", status.turns_active);
-    Ok(())
+    let is_idle = async || Ok(!engine_works(pomona).await? && pomona.api.status().await?.turns_active == 0);
+    eventually("the engine is idle and no turn is active", SOON, is_idle).await.map(drop)
 }
 
 #[tokio::test]
@@ -30,7 +33,7 @@ async fn a_stream_that_is_closed_frees_its_engine() -> Result<()> {
     let response = pomona.api.open_stream(&turn("go", 1, 1_000_000)).await?;
     let mut bytes = response.bytes_stream();
     bytes.next().await.context("no first byte")??;
-    eventually("the engine works", SOON, async || engine_works(&pomona).await).await?;
+    begins_to_work(&pomona).await?;
     drop(bytes);
     becomes_idle(&pomona).await
 }
@@ -39,11 +42,10 @@ async fn a_stream_that_is_closed_frees_its_engine() -> Result<()> {
 async fn a_request_without_stream_that_is_given_up_frees_its_engine() -> Result<()> {
     let pomona = scripted(ENDLESS).start().await?;
     let body = turn("go", 1, 1_000_000);
-    let asked = tokio::time::timeout(Duration::from_millis(500), pomona.api.chat(&body));
-    let works = eventually("the engine works", SOON, async || engine_works(&pomona).await);
-    let (asked, works) = tokio::join!(asked, works);
-    works?;
-    ensure!(asked.is_err(), "an endless turn was answered");
+    tokio::select! {
+        answered = pomona.api.chat(&body) => bail!("an endless turn was answered: {answered:?}"),
+        works = begins_to_work(&pomona) => works?,
+    }
     becomes_idle(&pomona).await
 }
 
@@ -55,7 +57,7 @@ async fn a_websocket_that_goes_away_frees_all_of_its_turns() -> Result<()> {
         socket.start(id, &turn("go", 1, 1_000_000)).await?;
     }
     socket.until(|socket| socket.answers.values().all(|answer| answer.tokens > 3)).await?;
-    eventually("the engine works", SOON, async || engine_works(&pomona).await).await?;
+    begins_to_work(&pomona).await?;
     drop(socket);
     becomes_idle(&pomona).await
 }
@@ -64,7 +66,7 @@ async fn a_websocket_that_goes_away_frees_all_of_its_turns() -> Result<()> {
 async fn a_client_that_reads_nothing_holds_up_nobody_else() -> Result<()> {
     let pomona = scripted("tokens=200000").start().await?;
     let unread = pomona.api.open_stream(&turn("go", 1, 1_000_000)).await?;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    begins_to_work(&pomona).await?;
     let other = pomona.api.stream(&turn("tokens=100", 2, 1000)).await?;
     other.check_complete()?;
     drop(unread);

@@ -162,7 +162,7 @@ async fn it_exits_before_the_scripted_token() -> Result<()> {
 
 #[tokio::test]
 async fn a_watcher_hears_ready_and_then_load() -> Result<()> {
-    let engine = Engine::start("load_ms=100")?;
+    let engine = Engine::start("load_ms=1500")?;
     let mut stream = engine.open(&Open::Watch).await?;
     let mut decoder = FrameDecoder::<EngineReport>::new(EVENT_FRAME_BYTES_MAX);
     let mut heard = Vec::new();
@@ -195,13 +195,13 @@ async fn load_until(engine: &Engine, condition: impl Fn(&EngineLoad) -> bool) ->
 
 #[tokio::test]
 async fn a_full_batch_lets_the_next_turn_wait_and_then_run() -> Result<()> {
-    let engine = Engine::start("tokens=30 pace=50 batch=1 prefill_us=1000")?;
+    let engine = Engine::start("tokens=100 pace=50 batch=1 prefill_us=1000")?;
     let (one, two) = (engine.turn(request("one", Vec::new())), engine.turn(request("two", Vec::new())));
-    let waits = load_until(&engine, |load| load.waiting == 1);
-    let (one, two, load) = tokio::try_join!(one, two, waits)?;
-    ensure!(load.running == 1, "{load:?}");
+    let waits = load_until(&engine, |load| load.waiting == 1 && load.running == 1);
+    let all = async { tokio::try_join!(one, two, waits) };
+    let (one, two, load) = tokio::time::timeout(Duration::from_secs(60), all).await??;
     ensure!(load.samples.first().is_some_and(|sample| sample.micros == 20_000), "{load:?}");
-    ensure!(text(&one) == answer(5, 30) && text(&two) == answer(5, 30), "{one:?} {two:?}");
+    ensure!(text(&one) == answer(5, 100) && text(&two) == answer(5, 100), "{one:?} {two:?}");
     let idle = load_until(&engine, |load| load.running == 0).await?;
     ensure!(idle.waiting == 0 && idle.step_prefill_tokens == 0, "{idle:?}");
     Ok(())

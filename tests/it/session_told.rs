@@ -45,7 +45,7 @@ async fn a_viewer_hears_how_far_a_long_prompt_is_and_no_log_has_it() -> Result<(
     let session = create(api, &json!({})).await?;
     let mut socket = SessionSocket::connect(api).await?;
     socket.ask(json!({"type": "attach", "session": session})).await?;
-    let (turn, _) = sessions::submit_surely(api, &session, "k", &long_question(3, 2000)).await?;
+    let (turn, _) = sessions::submit_surely(api, &session, "k", &long_question(3, 15_000)).await?;
     let is_of = |event: &Value, kind: &str| event["type"] == kind && event["turn"] == turn.as_str();
     socket.until(|told| told.iter().any(|event| is_of(event, "turn.finished"))).await?;
     let first = socket.told.iter().position(|event| is_of(event, "turn.tokens")).context("no tokens")?;
@@ -68,7 +68,7 @@ async fn a_turn_that_goes_on_elsewhere_tells_anew_how_far_its_prompt_is() -> Res
     let api = cluster.api();
     let session = create(api, &json!({})).await?;
     let mut watcher = Watcher::new(api, &session);
-    let (turn, _) = sessions::submit_surely(api, &session, "k", &long_question(4, 5000)).await?;
+    let (turn, _) = sessions::submit_surely(api, &session, "k", &long_question(4, 15_000)).await?;
     let done = |watcher: &Watcher| -> Vec<u64> {
         let prefill = watcher.told.iter().filter(|told| told["type"] == "turn.prefill");
         prefill.filter_map(|told| told["done"].as_u64()).collect()

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -15,6 +16,8 @@ use crate::system::{self, Signal};
 
 /// Between two looks at a process.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// For the readers of a process that has ended to come to the end of its pipes.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// A process and what it prints.
 pub struct Running {
@@ -22,8 +25,25 @@ pub struct Running {
     started: Instant,
     home: PathBuf,
     own_home: Option<Arc<TempDir>>,
-    stdout: Arc<Mutex<Vec<u8>>>,
-    stderr: Arc<Mutex<Vec<u8>>>,
+    stdout: Collected,
+    stderr: Collected,
+}
+
+/// What a pipe brought so far, and who reads it.
+#[derive(Default)]
+struct Collected {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Collected {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    fn is_whole(&self) -> bool {
+        self.reader.as_ref().is_none_or(JoinHandle::is_finished)
+    }
 }
 
 /// How a process ended.
@@ -58,7 +78,15 @@ impl Running {
 
     /// Everything that it has printed so far, standard output first.
     pub fn printed(&self) -> String {
-        text_of(&self.stdout) + &text_of(&self.stderr)
+        self.stdout.text() + &self.stderr.text()
+    }
+
+    /// Waits until everything that a process wrote before its end was read.
+    async fn drained(&self) {
+        let until = Instant::now() + DRAIN_LIMIT;
+        while !(self.stdout.is_whole() && self.stderr.is_whole()) && Instant::now() < until {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Waits for its end; an error when it still runs after `limit`.
@@ -66,10 +94,10 @@ impl Running {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.child.try_wait().context("the process cannot be waited for")? {
-                // The readers see the end of the pipes a moment after the process is gone.
-                tokio::time::sleep(LOOK_EVERY * 2).await;
-                let (stdout, stderr) = (text_of(&self.stdout), text_of(&self.stderr));
-                return Ok(Ended { code: status.code(), stdout, stderr, after: self.started.elapsed() });
+                let after = self.started.elapsed();
+                self.drained().await;
+                let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
+                return Ok(Ended { code: status.code(), stdout, stderr, after });
             }
             if Instant::now() > deadline {
                 bail!("still running after {limit:?}; it printed:\n{}", self.printed());
@@ -104,6 +132,7 @@ impl Pomona {
                 return Ok(Self { process, api: Api::new(&url, key)? });
             }
             if let Some(status) = process.child.try_wait().context("the process cannot be waited for")? {
+                process.drained().await;
                 bail!("pomona ended with {status}; it printed:\n{}", process.printed());
             }
             if Instant::now() > deadline {
@@ -193,18 +222,14 @@ fn announced_url(process: &Running) -> Option<String> {
     (gateway["pid"] == process.pid()).then(|| gateway["url"].as_str().map(str::to_owned))?
 }
 
-fn collect(mut pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
-    let collected = Arc::new(Mutex::new(Vec::new()));
-    let shared = Arc::clone(&collected);
-    std::thread::spawn(move || {
+fn collect(mut pipe: impl Read + Send + 'static) -> Collected {
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&bytes);
+    let reader = std::thread::spawn(move || {
         let mut chunk = [0; 4096];
         while let Ok(count @ 1..) = pipe.read(&mut chunk) {
             shared.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&chunk[..count]);
         }
     });
-    collected
-}
-
-fn text_of(bytes: &Mutex<Vec<u8>>) -> String {
-    String::from_utf8_lossy(&bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    Collected { bytes, reader: Some(reader) }
 }

@@ -81,7 +81,6 @@ export const two_browsers_and_lost_connections_end_with_the_same_text: Case = as
   await stage.open(`/s/${id}`, late)
   await sameEverywhere(stage, id, [page, other, late])
 }
-two_browsers_and_lost_connections_end_with_the_same_text.timeoutMs = 90_000
 
 interface Sockets {
   sockets: WebSocket[]
@@ -287,4 +286,3 @@ export const pages_are_accessible: Case = async (stage) => {
   await checkEverywhere(stage, '/', async (page) => void (await page.getByText('The end.').first().waitFor()))
   await checkEverywhere(stage, `/s/${id}`, async (page) => void (await page.getByText('The end.').first().waitFor()))
 }
-pages_are_accessible.timeoutMs = 120_000

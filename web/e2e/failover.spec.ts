@@ -6,8 +6,8 @@ import { until, type Case, type Stage } from './fixtures'
 import { answers, composer, make, settled, words } from './sessions'
 
 /** Words for the scripted engine, whose text follows from the seed alone: at once, and so that one can act meanwhile. */
-const AT_ONCE = 'tokens=160 pace=0'
-const PACED = 'tokens=160 pace=25'
+const AT_ONCE = 'tokens=400 pace=0'
+const PACED = 'tokens=400 pace=25'
 const SEED = 7
 
 export const an_answer_goes_on_when_its_machine_dies: Case = async (stage) => {
@@ -18,7 +18,7 @@ export const an_answer_goes_on_when_its_machine_dies: Case = async (stage) => {
   await stage.open(`/s/${id}`)
   await ask(page, AT_ONCE)
   const known = words((await settled(stage, id)).turns[0]?.answer ?? '')
-  assert.equal(known.split(' ').length, 160)
+  assert.equal(known.split(' ').length, 400)
 
   await page.evaluate(watchTexts)
   await ask(page, PACED)

@@ -16,8 +16,6 @@ export interface Case {
   at?: Place
   /** Begins without a sign-in. */
   signedOut?: boolean
-  /** Instead of a minute. */
-  timeoutMs?: number
   /** Size, touch and the like of its browser window. */
   window?: BrowserContextOptions
 }
@@ -157,7 +155,7 @@ export async function checkEverywhere(stage: Stage, path: string, prepare?: (pag
 }
 
 /** Waits until something holds, and says what was found when it never does. */
-export async function until<T>(what: string, look: () => Promise<T>, holds: (found: T) => boolean, ms = 10_000): Promise<T> {
+export async function until<T>(what: string, look: () => Promise<T>, holds: (found: T) => boolean, ms = 30_000): Promise<T> {
   const end = performance.now() + ms
   for (;;) {
     const found = await look()

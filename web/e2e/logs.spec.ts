@@ -12,14 +12,12 @@ export const logs_are_accessible: Case = (stage) =>
     await lines(page).first().waitFor()
     await page.getByRole('button', { name: 'More', exact: true }).filter({ visible: true }).first().click()
   })
-logs_are_accessible.timeoutMs = 120_000
 
 export const a_line_in_full_is_accessible: Case = (stage) =>
   checkEverywhere(stage, '/logs', async (page) => {
     await lines(page).first().click()
     await page.getByRole('dialog', { name: 'Log line' }).getByText('Written by').waitFor()
   })
-a_line_in_full_is_accessible.timeoutMs = 120_000
 
 export const a_line_opens_and_leads_to_lines_like_it: Case = async ({ page, open }) => {
   await open('/logs?q=replica')

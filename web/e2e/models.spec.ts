@@ -1,7 +1,7 @@
 // The page of models: filters that stand in the address, what a model is, loading, unloading, downloading.
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
-import { getJson } from './asking'
+import { getJson, haveModel } from './asking'
 import { checkEverywhere, until, type Case } from './fixtures'
 
 const list = (page: Page) => page.getByRole('list', { name: 'Models', exact: true })
@@ -12,7 +12,6 @@ export const models_are_accessible: Case = (stage) =>
     await list(page).locator('summary').first().click()
     await page.getByText('Vocabulary').first().waitFor()
   })
-models_are_accessible.timeoutMs = 120_000
 
 export const their_dialogs_are_accessible: Case = async (stage) => {
   await checkEverywhere(stage, '/models', async (page) => {
@@ -24,7 +23,6 @@ export const their_dialogs_are_accessible: Case = async (stage) => {
     await page.getByRole('dialog', { name: 'Load a model' }).getByRole('radio').first().waitFor()
   })
 }
-their_dialogs_are_accessible.timeoutMs = 240_000
 
 export const a_search_stands_in_the_address_and_keeps_the_caret: Case = async ({ page, url, open }) => {
   await open('/models')
@@ -64,7 +62,9 @@ export const a_model_says_what_it_is: Case = async ({ page, open }) => {
   for (const fact of ['Architecture', 'Vocabulary', 'Context memory per token', 'On the disk of']) await row.getByText(fact, { exact: true }).waitFor()
 }
 
-export const a_model_is_unloaded_and_loaded: Case = async ({ page, open }) => {
+export const a_model_is_unloaded_and_loaded: Case = async (stage) => {
+  const { page, open } = stage
+  await haveModel(stage)
   await open('/models')
   const row = list(page).locator('> li').first()
   const name = await row.getByRole('heading').innerText()
@@ -108,7 +108,6 @@ export const a_download_says_how_far_it_is_and_is_paused: Case = async (stage) =
   await page.getByRole('button', { name: 'Cancel paused' }).click()
   await page.getByRole('dialog', { name: 'Cancel this download?' }).getByRole('button', { name: 'Cancel', exact: true }).click()
 }
-a_download_says_how_far_it_is_and_is_paused.timeoutMs = 120_000
 
 /** The hub is one of our own: a public one says something else every day. */
 export const a_model_is_found_at_the_hub_and_ordered: Case = async (stage) => {
@@ -163,4 +162,3 @@ export const a_model_is_downloaded_with_a_pause: Case = async ({ page, open }) =
   await model.getByText('In memory').waitFor({ timeout: 30_000 })
 }
 a_model_is_downloaded_with_a_pause.at = 'hub'
-a_model_is_downloaded_with_a_pause.timeoutMs = 120_000

@@ -85,7 +85,7 @@ export const delete_waits_for_an_undo: Case = async (stage) => {
   await remove()
   await page.waitForTimeout(5_000)
   assert.ok(await exists(), 'it was deleted before the time to undo was over')
-  await until('it is deleted', exists, (found) => !found, 10_000)
+  await until('it is deleted', exists, (found) => !found)
 }
 
 export const delete_is_done_when_the_page_is_left: Case = async (stage) => {
@@ -98,7 +98,7 @@ export const delete_is_done_when_the_page_is_left: Case = async (stage) => {
   await page.getByRole('button', { name: 'Undo' }).waitFor()
   await page.goto('about:blank')
   const exists = async () => (await stage.context.request.get(`${stage.url}/v3/sessions/${id}`)).status() === 200
-  await until('it is deleted', exists, (found) => !found, 3_000)
+  await until('it is deleted', exists, (found) => !found)
 }
 
 export const the_list_is_accessible: Case = async (stage) => {

@@ -62,7 +62,6 @@ export const without_a_network_the_pill_says_so_and_comes_back: Case = async ({ 
   await context.setOffline(false)
   await until('back', () => pill.innerText(), (text) => /LAN|WAN|This machine/.test(text), 30_000)
 }
-without_a_network_the_pill_says_so_and_comes_back.timeoutMs = 90_000
 
 export const on_a_phone_the_places_are_at_the_bottom: Case = async ({ page, url, open }) => {
   await open('/settings')

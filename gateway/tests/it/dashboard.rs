@@ -81,13 +81,15 @@ async fn the_feed_begins_with_everything_and_goes_on_with_changes() {
     assert_eq!((&fleet["gateway"], &fleet["nodes"][0]["is_here"]), (&json!("here"), &json!(true)));
     assert_eq!(fleet["nodes"][0]["replicas"][0]["model"], MODEL);
     assert_eq!(fleet["nodes"][0]["replicas"][0]["state"], "ready");
-    let body = json!({"max_tokens": 2000, "ignore_eos": true, "stream": true});
+    reader.until("rates", |event| event.kind == "rates").await;
+    // Long enough to be cancelled before it is over.
+    let body =
+        json!({"max_tokens": 1900, "ignore_eos": true, "stream": true, "logprobs": true, "top_logprobs": 20});
     let answer = server.chat(body).await;
     let started = reader.until("a start", |event| event.data["started"][0].is_object()).await;
     let turn = &started.data["started"][0];
     assert_eq!((&turn["model"], turn["key"].as_str().unwrap().len()), (&json!(MODEL), 4 + 16));
     let id = turn["id"].as_str().unwrap().to_owned();
-    reader.until("rates", |event| event.kind == "rates").await;
     let cancelled = server.request("POST", &format!("/admin/turns/{id}/cancel")).send().await.unwrap();
     assert_eq!(cancelled.status(), 202);
     let ended = reader.until("an end", |event| event.data["ended"][0]["id"] == id.as_str()).await;

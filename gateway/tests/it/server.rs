@@ -148,16 +148,6 @@ impl Server {
         }
     }
 
-    /// Waits until a turn runs, then until none does.
-    pub(crate) async fn until_idle_after_start(&self) {
-        let asked = Instant::now();
-        while self.system.handle().status().await.unwrap().turns_active == 0 {
-            assert!(asked.elapsed() < PATIENCE, "no turn runs");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        self.until_idle().await;
-    }
-
     /// The value of a metric, by its line without the value.
     pub(crate) async fn metric(&self, series: &str) -> f64 {
         let page = self.request("GET", "/metrics").send().await.unwrap().text().await.unwrap();

@@ -95,11 +95,16 @@ async fn sixty_four_chunks_arrive_without_stalls() {
     let server = Server::start().await;
     let body = json!({"stream": true, "max_tokens": 64, "ignore_eos": true});
     server.chat(body.clone()).await.text().await.unwrap();
-    let asked = Instant::now();
-    let transcript = read(&server.chat(body).await.text().await.unwrap());
-    assert!(transcript.is_done);
-    // A stall of 40 ms per chunk, as without TCP_NODELAY, would take 2.5 s; the bound leaves room for the engine.
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        let asked = Instant::now();
+        let transcript = read(&server.chat(body.clone()).await.text().await.unwrap());
+        assert!(transcript.is_done);
+        best = best.min(asked.elapsed());
+    }
+    // A stall of 40 ms per chunk, as without TCP_NODELAY, would take 2.5 s each time; the bound leaves room for the
+    // engine, and the best of five for a busy machine.
+    assert!(best < Duration::from_secs(2), "{best:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,8 +123,15 @@ async fn a_client_that_leaves_takes_its_turns_along() {
 async fn a_client_that_leaves_before_its_whole_answer_takes_its_turn_along() {
     let server = Server::start().await;
     let asked = server.chat(json!({"max_tokens": 1500, "ignore_eos": true, "n": 4}));
-    let gone = tokio::time::timeout(Duration::from_millis(300), asked).await;
-    assert!(gone.is_err(), "the answer was quicker than the test expects");
+    let four_run = async {
+        while server.system.handle().status().await.unwrap().turns_active < 4 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::select! {
+        _ = asked => panic!("the answer was quicker than the test expects"),
+        four = tokio::time::timeout(PATIENCE, four_run) => four.expect("four turns run"),
+    }
     server.until_idle().await;
     assert_eq!(server.metric("pomona_turns_ended_total{outcome=\"cancelled\"}").await, 4.0);
 }

@@ -137,7 +137,7 @@ async fn answer_to(server: &Server, bytes: &[u8]) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_speaks_no_tls_is_told_so_and_who_is_slow_is_given_up() {
     let (held, trusted) = held("orchard.local");
-    let change = |config: &mut pomona_config::Config| config.limits.header_read_ms = 300;
+    let change = |config: &mut pomona_config::Config| config.limits.header_read_ms = 2_000;
     let server = Server::encrypted(TlsSource::Held(held), change, |_| {}).await;
     let answer = answer_to(&server, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     let answer = String::from_utf8(answer).unwrap();

@@ -129,7 +129,7 @@ async fn what_cannot_be_read_closes_the_socket_with_a_word() {
 #[tokio::test]
 async fn a_client_that_says_nothing_is_kept_by_its_pongs_and_leaves_with_the_gateway() {
     let server = Server::with(|config| {
-        config.api.websocket_ping_s = 1;
+        config.api.websocket_ping_s = 2;
         config.api.sse_keep_alive_s = 1;
     })
     .await;

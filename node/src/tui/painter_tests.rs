@@ -62,7 +62,8 @@ fn a_terminal_that_reads_nothing_holds_up_nobody_and_gets_the_newest_picture() {
     assert!(painter.close(LIMIT));
     let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
     assert!(text.contains("the_last"), "{text:?}");
-    assert!(!text.contains("500"), "{text:?}");
+    // One that the thread took while others came, not more.
+    assert!(!(text.contains("500") && text.contains("700")), "{text:?}");
 }
 
 #[tokio::test]

@@ -117,9 +117,12 @@ async fn connections_that_are_cut_lose_and_repeat_nothing() {
             }
         };
         let cutting = async {
+            // Later and later, so that a busy machine comes to its end as well.
+            let mut pause = std::time::Duration::from_millis(200);
             loop {
                 place.tamper(&cut).await;
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                tokio::time::sleep(pause).await;
+                pause = pause * 5 / 4;
             }
         };
         tokio::select! {

@@ -68,7 +68,7 @@ async fn a_restarted_peer_that_dials_ends_the_links_of_its_last_process() {
 #[tokio::test]
 async fn a_peer_that_fell_silent_is_given_up() {
     let orchard = Orchard::plant();
-    let link = LinkConfig { lan_keep_alive_ms: 50, lan_idle_ms: 500, ..LinkConfig::default() };
+    let link = LinkConfig { lan_keep_alive_ms: 50, lan_idle_ms: 2_000, ..LinkConfig::default() };
     let node = orchard.member(PeerRole::Node, Options { link, ..Options::default() }).await;
     let gateway = orchard.gateway().await;
     let relay = Relay::to(gateway.address());
@@ -83,12 +83,12 @@ async fn a_peer_that_fell_silent_is_given_up() {
 #[tokio::test]
 async fn a_busy_process_does_not_look_dead() {
     let orchard = Orchard::plant();
-    let link = LinkConfig { lan_keep_alive_ms: 50, lan_idle_ms: 500, ..LinkConfig::default() };
+    let link = LinkConfig { lan_keep_alive_ms: 50, lan_idle_ms: 2_000, ..LinkConfig::default() };
     let node = orchard.member(PeerRole::Node, Options { link, ..Options::default() }).await;
     let gateway = orchard.gateway().await;
     let (ours, theirs) = linked(&node, &gateway).await;
     // This is the only thread of this runtime: for three idle times it does nothing but compute.
-    std::thread::sleep(Duration::from_millis(1_500));
+    std::thread::sleep(Duration::from_secs(6));
     let (mut send, _recv) = theirs.open().await.unwrap();
     send.write_all(b"still here").await.unwrap();
     ours.accept().await.unwrap();

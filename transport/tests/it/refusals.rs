@@ -222,7 +222,7 @@ async fn a_million_tiny_frames_end_with_the_first() {
 #[tokio::test]
 async fn who_says_nothing_is_shown_out() {
     let orchard = Orchard::plant();
-    let link = LinkConfig { greeting_ms: 300, ..LinkConfig::default() };
+    let link = LinkConfig { greeting_ms: 4_000, ..LinkConfig::default() };
     let gateway = orchard.member(PeerRole::Gateway, Options { link, ..Options::default() }).await;
     let node = orchard.node().await;
     let silent = fake::connect(&gateway, Some(&node), ALPN_MEMBER).await;

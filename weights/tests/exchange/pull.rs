@@ -92,7 +92,8 @@ async fn a_hub_that_is_busy_or_broken_is_asked_again() {
     site.hub.play("model.safetensors", Trick::Status(429, Some(0)), 2);
     site.hub.play("config.json", Trick::Status(500, None), 2);
     site.hub.play("tokenizer.json", Trick::Stall(100), 1);
-    site.pull().await.unwrap();
+    let limits = PullLimits { stall_max: Duration::from_millis(1500), ..limits() };
+    site.pull_as("owner/apple", None, limits).await.unwrap();
     assert!(site.is_whole(&files));
     let told = site
         .events

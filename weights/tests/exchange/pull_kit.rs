@@ -35,7 +35,7 @@ pub(crate) fn limits() -> PullLimits {
     PullLimits {
         streams_max: 3,
         span_pieces_max: 1,
-        stall_max: Duration::from_millis(1500),
+        stall_max: Duration::from_secs(20),
         retry: RetryLimits {
             failures_max: 4,
             pause_base: Duration::from_millis(5),
