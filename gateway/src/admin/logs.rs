@@ -260,10 +260,15 @@ impl Telling {
         for line in &logs.lines {
             self.write(buffer, "line", Some(line.at_us), &Told::Line(line));
         }
-        // The reason changes as a link goes down; that is no news.
-        let is_known = |missing: &LogMissing| self.missing.iter().any(|known| known.node == missing.node);
-        for missing in logs.missing.iter().filter(|missing| !is_known(missing)) {
-            self.write(buffer, "missing", None, &Told::Missing(missing));
+        // The reason changes as a link goes down; that is no news. Two machines may have one name.
+        let mut known: Vec<&str> = self.missing.iter().map(|missing| missing.node.as_str()).collect();
+        for missing in &logs.missing {
+            match known.iter().position(|known| *known == missing.node) {
+                Some(index) => {
+                    known.swap_remove(index);
+                }
+                None => self.write(buffer, "missing", None, &Told::Missing(missing)),
+            }
         }
         self.missing = logs.missing;
         self.told += logs.lines.len() as u64;
