@@ -282,10 +282,12 @@ impl Generation {
         let mut batch = self.scheduler.batch(plan);
         batch.iter_mut().zip(&shown).for_each(|(step, pictures)| step.pictures = pictures);
         self.backend.step(&batch, &mut self.logits)?;
+        let tokens = batch.iter().map(|step| step.tokens.len()).sum::<usize>();
         let sample = StepSample {
             micros: u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX),
             sequences: batch.len() as u32,
-            tokens: batch.iter().map(|step| step.tokens.len() as u32).sum(),
+            // A guess is neither a prompt's token nor one of the answer yet.
+            tokens: tokens.saturating_sub(plan.guesses) as u32,
         };
         let rows = batch.iter().map(|step| step.logit_rows).sum::<usize>();
         let (got, expected) = (self.logits.len(), rows * self.shape.vocabulary);

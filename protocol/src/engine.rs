@@ -121,6 +121,6 @@ pub struct StepSample {
     pub micros: u32,
     /// Sequences in its batch.
     pub sequences: u32,
-    /// Tokens in its batch, prefill included.
+    /// Tokens in its batch: prefill included, guesses not.
     pub tokens: u32,
 }
