@@ -74,6 +74,10 @@ impl Engines {
     pub(crate) fn publish(&self, report: ReplicaReport, link: Option<Arc<EngineLink>>) {
         let model = report.replica.model.clone();
         let mut replicas = self.lock();
+        let is_newer = |local: &Local| local.report.replica.incarnation > report.replica.incarnation;
+        if replicas.get(&model).is_some_and(is_newer) {
+            return;
+        }
         let before = replicas.insert(model, Local { report: report.clone(), link });
         drop(replicas);
         let is_news = before.is_none_or(|before| {

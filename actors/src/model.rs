@@ -19,6 +19,8 @@ use crate::speed::SpeedMeter;
 
 /// How often health is judged; a fraction of the shortest step budget.
 const TICK: Duration = Duration::from_millis(50);
+/// When this much lies between two ticks, it was this process that stood still.
+const TICK_GAP_MAX: Duration = Duration::from_millis(250);
 
 #[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum ModelMessage {
@@ -43,6 +45,9 @@ pub(crate) struct ModelState {
     /// The way to the engine while it is ready.
     link: Option<Arc<EngineLink>>,
     speed: SpeedMeter,
+    /// When the engine reported last.
+    reported_at: Instant,
+    ticked_at: Instant,
     totals: ReplicaTotals,
     was_suspect: bool,
     incarnation: u64,
@@ -79,9 +84,14 @@ impl ModelState {
         match event {
             EngineEvent::Report(EngineReport::Ready { card, load_ms }) => self.on_ready(card, load_ms),
             EngineEvent::Report(EngineReport::Load(load)) => {
+                let now = Instant::now();
                 if let Some(health) = &mut self.health {
-                    health.on_report(&load, Instant::now());
+                    health.on_report(&load, now);
                 }
+                if load.running == 0 && load.samples.is_empty() {
+                    self.speed.rest(now.saturating_duration_since(self.reported_at));
+                }
+                self.reported_at = now;
                 self.speed.observe(&load.samples);
                 let tokens = self.totals.on_load(&load);
                 self.shared.counts.tokens.fetch_add(tokens, Ordering::Relaxed);
@@ -157,8 +167,12 @@ impl ModelState {
     /// Kills an engine that stands still. Its turns move as soon as their streams break, or before that at
     /// suspicion.
     fn judge(&mut self) {
-        let Some(health) = &self.health else { return };
         let now = Instant::now();
+        let gap = now.saturating_duration_since(std::mem::replace(&mut self.ticked_at, now));
+        let Some(health) = &mut self.health else { return };
+        if gap > TICK_GAP_MAX {
+            health.on_gap(now);
+        }
         let Some(cause) = health.verdict(now) else {
             if health.is_suspect(now) != self.was_suspect {
                 self.publish();
@@ -180,7 +194,7 @@ impl ModelState {
 
     fn report(&self) -> ReplicaReport {
         let load = self.health.as_ref().map(Health::load);
-        let speed = self.speed.after(self.link.as_ref().map_or(Duration::ZERO, |link| link.idle_for()));
+        let speed = self.speed.now();
         ReplicaReport {
             replica: self.replica(),
             state: self.state,
@@ -233,6 +247,8 @@ impl Actor for Model {
             model,
             link: None,
             speed: SpeedMeter::default(),
+            reported_at: Instant::now(),
+            ticked_at: Instant::now(),
             totals: ReplicaTotals::default(),
             was_suspect: false,
             incarnation: 0,

@@ -43,15 +43,18 @@ impl SpeedMeter {
         }
     }
 
-    /// What a turn may expect that comes after so long without one.
-    pub(crate) fn after(&self, idle: Duration) -> Speed {
+    /// It had no work for so long.
+    pub(crate) fn rest(&mut self, idle: Duration) {
         let Self { now, best } = self;
         let kept = 0.5f32.powf(idle.as_secs_f32() / RECOVERS_BY_HALF.as_secs_f32());
         let towards = |now: f32, best: f32| best + (now - best) * kept;
-        Speed {
-            step_ms: towards(now.step_ms, best.step_ms),
-            prefill_tokens_per_s: towards(now.prefill_tokens_per_s, best.prefill_tokens_per_s),
-        }
+        now.step_ms = towards(now.step_ms, best.step_ms);
+        now.prefill_tokens_per_s = towards(now.prefill_tokens_per_s, best.prefill_tokens_per_s);
+    }
+
+    /// What a turn may expect that comes now.
+    pub(crate) fn now(&self) -> Speed {
+        self.now
     }
 }
 
@@ -66,20 +69,17 @@ mod tests {
     const DECODE: StepSample = StepSample { micros: 2000, sequences: 4, tokens: 4 };
     const PREFILL: StepSample = StepSample { micros: 100_000, sequences: 1, tokens: 500 };
 
-    fn shown(meter: &SpeedMeter) -> Speed {
-        meter.after(Duration::ZERO)
-    }
-
     #[test]
     fn steps_that_generate_and_steps_that_prefill_are_told_apart() {
         let mut meter = SpeedMeter::default();
-        assert_eq!(meter.after(RECOVERS_BY_HALF), Speed::default());
+        meter.rest(RECOVERS_BY_HALF);
+        assert_eq!(meter.now(), Speed::default());
         meter.observe(&[DECODE, PREFILL]);
-        assert_eq!(shown(&meter), Speed { step_ms: 2.0, prefill_tokens_per_s: 5000.0 });
+        assert_eq!(meter.now(), Speed { step_ms: 2.0, prefill_tokens_per_s: 5000.0 });
         for _ in 0..100 {
             meter.observe(&[StepSample { micros: 4000, ..DECODE }]);
         }
-        assert!((3.9..=4.0).contains(&shown(&meter).step_ms), "{meter:?}");
+        assert!((3.9..=4.0).contains(&meter.now().step_ms), "{meter:?}");
     }
 
     #[test]
@@ -92,12 +92,14 @@ mod tests {
                 StepSample { micros: 1_000_000, ..PREFILL },
             ]);
         }
-        let slow = shown(&meter);
+        let slow = meter.now();
         assert!(slow.step_ms > 39.9 && slow.prefill_tokens_per_s < 501.0, "{slow:?}");
-        let half = meter.after(RECOVERS_BY_HALF);
+        // However the time is told.
+        (0..40).for_each(|_| meter.rest(RECOVERS_BY_HALF / 40));
+        let half = meter.now();
         assert!((20.9..=21.1).contains(&half.step_ms), "{half:?}");
         assert!((2_745.0..=2_755.0).contains(&half.prefill_tokens_per_s), "{half:?}");
-        let whole = meter.after(Duration::from_secs(86_400));
-        assert_eq!(whole, Speed { step_ms: 2.0, prefill_tokens_per_s: 5000.0 });
+        meter.rest(Duration::from_secs(86_400));
+        assert_eq!(meter.now(), Speed { step_ms: 2.0, prefill_tokens_per_s: 5000.0 });
     }
 }

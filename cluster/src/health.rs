@@ -89,6 +89,11 @@ impl Health {
         };
     }
 
+    /// Who asks stood still itself until `now`: what it did not hear meanwhile may be waiting to be heard.
+    pub fn on_gap(&mut self, now: Instant) {
+        (self.heard_at, self.moved_at) = (now, now);
+    }
+
     fn measure(&mut self, sample: &StepSample) {
         let ms = sample.micros as f32 / 1e3;
         let prefilled = sample.tokens.saturating_sub(sample.sequences);
@@ -237,6 +242,18 @@ mod tests {
         assert!(health.is_suspect(later));
         health.on_report(&load(7, 0, 0), later);
         assert!(!health.is_suspect(later));
+    }
+
+    #[test]
+    fn an_engine_is_not_blamed_for_a_node_that_stood_still() {
+        let start = Instant::now();
+        let mut health = Health::new(BUDGET, start);
+        health.on_report(&load(7, 2, 0), start);
+        let later = start + Duration::from_secs(60);
+        health.on_gap(later);
+        assert!(!health.is_suspect(later) && health.verdict(later).is_none());
+        assert!(health.is_suspect(later + Duration::from_millis(501)));
+        assert!(health.verdict(later + Duration::from_millis(1001)).is_some());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pomona_protocol::ReplicaLoad;
 
-/// Milliseconds of a step when none was measured at any replica: a small model on a laptop. Where others were
+/// Milliseconds of a step when none was measured at any candidate: a small model on a laptop. Where others were
 /// measured, the best of them stands in: an unknown replica should be tried rather than shunned, and its first
 /// report corrects that.
 pub const STEP_MS_PRIOR: f32 = 30.0;
@@ -65,7 +65,7 @@ impl Candidate {
     }
 }
 
-/// What replicas of one model have shown to be possible; 0 where nothing was measured.
+/// What the candidates have shown to be possible, a step for a sequence alone; 0 where nothing was measured.
 #[derive(Clone, Copy, Debug, Default)]
 struct Best {
     step_ms: f32,
@@ -76,8 +76,11 @@ impl Best {
     fn of(candidates: impl Iterator<Item = Candidate>) -> Self {
         candidates.fold(Self::default(), |best, candidate| Self {
             step_ms: match (measured(candidate.step_ms), measured(best.step_ms)) {
-                (Some(step_ms), Some(best_ms)) => step_ms.min(best_ms),
-                (step_ms, best_ms) => step_ms.or(best_ms).unwrap_or(0.0),
+                (Some(step_ms), best_ms) => {
+                    let alone_ms = at_batch(step_ms, candidate.running, 1.0);
+                    best_ms.map_or(alone_ms, |best_ms| best_ms.min(alone_ms))
+                }
+                (None, best_ms) => best_ms.unwrap_or(0.0),
             },
             prefill_tokens_per_s: measured(candidate.prefill_tokens_per_s)
                 .map_or(best.prefill_tokens_per_s, |rate| rate.max(best.prefill_tokens_per_s)),
@@ -99,13 +102,18 @@ pub fn predict_ms(candidate: &Candidate, prompt_tokens: u32) -> f32 {
     let turns_max = candidate.turns_max.max(1) as f32;
     let turns = candidate.turns as f32 + 1.0;
     let batch = turns.min(turns_max);
-    let step_ms = step_ms * (STEP_DOUBLES_AT + batch) / (STEP_DOUBLES_AT + candidate.running.max(1) as f32);
+    let step_ms = at_batch(step_ms, candidate.running, batch);
     let answer_ms = ANSWER_TOKENS_PRIOR * step_ms;
     // A full batch ends one turn each `answer_ms / turns_max`.
     let queue_ms = (turns - turns_max).max(0.0) * answer_ms / turns_max;
     let uncached = prompt_tokens.saturating_sub(candidate.cached_tokens).max(1) as f32;
     let prefill_ms = (candidate.pending_tokens as f32 + uncached) / prefill * 1e3;
     candidate.rtt_ms + queue_ms + prefill_ms + answer_ms
+}
+
+/// Milliseconds of a step of `batch` sequences, where one of `running` takes `step_ms`.
+fn at_batch(step_ms: f32, running: u32, batch: f32) -> f32 {
+    step_ms * (STEP_DOUBLES_AT + batch) / (STEP_DOUBLES_AT + running.max(1) as f32)
 }
 
 /// A measured value; `None` when there is none or it is no number.

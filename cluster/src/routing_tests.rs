@@ -66,6 +66,10 @@ fn an_unknown_replica_is_tried() {
     assert_eq!(chosen(&[fast, unknown]), [0, 1]);
     assert_eq!(chosen(&[fast, Candidate { index: 2, step_ms: 0.4, ..unknown }, unknown]), [0, 1]);
     assert_eq!(chosen(&[slow, Candidate { index: 2, ..slow }, unknown]), [0, 1, 2]);
+    // The steps of a large batch say what one sequence alone would take.
+    let busy =
+        Candidate { step_ms: 60.0, running: 32, turns: 32, turns_max: 64, cached_tokens: 1000, ..idle(0) };
+    assert_eq!(chosen(&[busy, Candidate { turns_max: 64, ..unknown }]), [1]);
     let slowest = Candidate { step_ms: f32::MAX, prefill_tokens_per_s: f32::MIN_POSITIVE, ..unknown };
     assert!(predict_ms(&slowest, u32::MAX).is_finite());
     assert_eq!(chosen(&[slowest]), [1]);

@@ -132,15 +132,16 @@ pub struct ReplicaLoad {
     pub running: u32,
     /// Turns that wait for a place in its batch.
     pub waiting: u32,
-    /// Milliseconds of a step with the present batch, smoothed; 0 before the first one.
+    /// Milliseconds of a step with the present batch, smoothed; 0 before the first one. Without work it comes back
+    /// to the best that was shown.
     pub step_ms: f32,
-    /// Prompt tokens per second while prefilling, smoothed; 0 before the first one.
+    /// Prompt tokens per second while prefilling, smoothed; 0 before the first one. Comes back as well.
     pub prefill_tokens_per_s: f32,
     /// KV blocks in use.
     pub kv_blocks_used: u32,
     /// KV blocks in all.
     pub kv_blocks_total: u32,
-    /// It has work and made no step for longer than its kind of step takes. Turns move away; they would come
-    /// to no harm if it went on.
+    /// It is silent, or has work and made no step for longer than its kind of step takes. Turns move away; they
+    /// would come to no harm if it went on.
     pub is_suspect: bool,
 }

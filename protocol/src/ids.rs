@@ -101,7 +101,8 @@ pub struct ReplicaId {
     pub node: NodeId,
     /// The model that it serves.
     pub model: ModelId,
-    /// Counts the engine processes of this replica; a restart is a new incarnation.
+    /// Counts the engine processes of this model since the start of its node; a restart is a new incarnation, and so
+    /// is a model that was unloaded and is loaded again.
     pub incarnation: u64,
 }
 

@@ -13,6 +13,7 @@ fn a_replica_that_ends_late_takes_nothing_from_the_one_behind_it() {
     assert_ne!(first.replica, second.replica);
     engines.publish(first.clone(), None);
     engines.publish(second.clone(), None);
+    engines.publish(first.clone(), None);
     engines.remove(&first.replica);
     assert_eq!(engines.reports(), std::slice::from_ref(&second));
     engines.remove(&second.replica);

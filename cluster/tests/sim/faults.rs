@@ -47,11 +47,11 @@ pub(crate) enum Fault {
         /// For how long, unless they are killed before.
         lasts: u64,
     },
-    /// Engines stand and do not report either.
+    /// Engines stand and do not report either, nor do those that replace them.
     Stop {
         /// Which node's.
         node: usize,
-        /// For how long, unless they are killed before.
+        /// For how long.
         lasts: u64,
     },
     /// Steps take many times as long.
