@@ -233,7 +233,8 @@ async fn turns_leave_an_engine_that_had_stopped_before_they_came() -> Result<()>
     for seed in 0..8u64 {
         socket.start(&seed.to_string(), &turn(&format!("go {seed}"), seed, 100)).await?;
     }
-    socket.until_all_over().await?;
+    let over = tokio::time::timeout(Duration::from_secs(60), socket.until_all_over());
+    over.await.context("a turn waits for the engine that stands")??;
     system::signal(stopped, Signal::CONT)?;
     for seed in 0..8u64 {
         let seen = &socket.answers[&seed.to_string()];
