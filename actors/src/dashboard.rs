@@ -52,12 +52,21 @@ impl Handle {
     /// Somebody has seen to a notice; `None` when there is no such notice.
     pub async fn acknowledge(&self, id: NoticeId, by: Principal) -> Result<Option<Notice>, Cause> {
         if let Some(notice) = self.shared.watch.acknowledge(id, by) {
-            return Ok(Some(notice));
+            return Ok(Some(self.written(notice).await));
         }
         let others = self.notices(u32::MAX).await?;
         let Some(notice) = others.into_iter().find(|notice| notice.id == id) else { return Ok(None) };
         self.shared.watch.restore(vec![notice]);
-        Ok(self.shared.watch.acknowledge(id, by))
+        let Some(notice) = self.shared.watch.acknowledge(id, by) else { return Ok(None) };
+        Ok(Some(self.written(notice).await))
+    }
+
+    /// What somebody did to a notice is written before it is answered. Where that fails, the keeper tries again.
+    async fn written(&self, notice: Notice) -> Notice {
+        if let Some(store) = &self.shared.sessions.store {
+            watch::save(&self.shared, store, &notice).await;
+        }
+        notice
     }
 
     /// Takes when the certificate that clients are shown begins and ends; reports tell of it when it ends soon.

@@ -67,13 +67,17 @@ async fn keep_time(shared: &Shared) {
 async fn keep_notices(shared: &Shared) {
     let Some(store) = &shared.sessions.store else { return };
     let kept_max = shared.watch.kept_max();
-    match store.notices(kept_max).await {
-        Ok(rows) => shared.watch.restore(read(&rows)),
-        Err(error) => tracing::warn!(%error, "notices of before cannot be read"),
-    }
+    let rows = loop {
+        match store.notices(kept_max).await {
+            Ok(rows) => break rows,
+            Err(error) => tracing::warn!(%error, "notices of before cannot be read yet"),
+        }
+        tokio::time::sleep(STORE_PAUSE).await;
+    };
+    shared.watch.restore(read(&rows));
     loop {
         for notice in shared.watch.unsaved() {
-            while !save(shared, store, &notice, kept_max).await {
+            while !save(shared, store, &notice).await {
                 tokio::time::sleep(STORE_PAUSE).await;
             }
         }
@@ -82,10 +86,10 @@ async fn keep_notices(shared: &Shared) {
 }
 
 /// Writes a notice; false when that is to be tried again.
-async fn save(shared: &Shared, store: &Store, notice: &Notice, kept_max: u32) -> bool {
+pub(crate) async fn save(shared: &Shared, store: &Store, notice: &Notice) -> bool {
     let Ok(body) = serde_json::to_string(notice) else { return true };
     let begun = Instant::now();
-    let written = store.put_notice(notice.id.0, notice.at_unix_ms, body, kept_max).await;
+    let written = store.put_notice(notice.id.0, notice.at_unix_ms, body, shared.watch.kept_max()).await;
     shared.watch.store_wrote(begun.elapsed(), written.as_ref().err());
     if written.is_ok() {
         shared.watch.saved(notice);

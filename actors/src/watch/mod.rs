@@ -21,7 +21,7 @@ use ractor::ActorRef;
 use tokio::sync::{Notify, broadcast};
 
 pub use self::feed::FleetFeed;
-pub(crate) use self::keep::{keep, read as read_notices};
+pub(crate) use self::keep::{keep, read as read_notices, save};
 use crate::api::Parts;
 use crate::sessions::unix_ms;
 use crate::turn::TurnMessage;
